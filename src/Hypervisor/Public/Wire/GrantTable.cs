@@ -1,0 +1,228 @@
+using System.Runtime.InteropServices;
+
+namespace XenSim.Hypervisor.Public.Wire;
+
+// grant_table.h: entries and the arguments of grant_table_op.
+
+[XenStruct("grant_entry_header", Abis.Both, Releases.Both)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 4)]
+public struct GrantEntryHeader
+{
+    [FieldOffset(0)] public ushort Flags;
+    [FieldOffset(2)] public ushort Domid;
+}
+
+[XenStruct("grant_entry_v1", Abis.Both, Releases.Both)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 8)]
+public struct GrantEntryV1
+{
+    [FieldOffset(0)] public ushort Flags;
+    [FieldOffset(2)] public ushort Domid;
+    [FieldOffset(4)] public uint Frame;
+}
+
+[XenStruct("grant_entry_v2", Abis.Both, Releases.Both)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 16)]
+public struct GrantEntryV2
+{
+    [FieldOffset(0)] public GrantEntryHeader Hdr;
+    [FieldOffset(0)] public GrantEntryHeader FullPageHdr;
+    [FieldOffset(8)] public ulong FullPageFrame;
+    [FieldOffset(0)] public GrantEntryHeader SubPageHdr;
+    [FieldOffset(4)] public ushort SubPagePageOff;
+    [FieldOffset(6)] public ushort SubPageLength;
+    [FieldOffset(8)] public ulong SubPageFrame;
+    [FieldOffset(0)] public GrantEntryHeader TransitiveHdr;
+    [FieldOffset(4)] public ushort TransitiveTransDomid;
+    [FieldOffset(8)] public uint TransitiveGref;
+    [FieldOffset(0)] public Array4<uint> Spacer;
+}
+
+[XenStruct("gnttab_map_grant_ref", Abis.Both, Releases.Both)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 32)]
+public struct GnttabMapGrantRef
+{
+    [FieldOffset(0)] public ulong HostAddr;
+    [FieldOffset(8)] public uint Flags;
+    [FieldOffset(12)] public uint Ref;
+    [FieldOffset(16)] public ushort Dom;
+    [FieldOffset(18)] public short Status;
+    [FieldOffset(20)] public uint Handle;
+    [FieldOffset(24)] public ulong DevBusAddr;
+}
+
+[XenStruct("gnttab_unmap_grant_ref", Abis.Both, Releases.Both)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 24)]
+public struct GnttabUnmapGrantRef
+{
+    [FieldOffset(0)] public ulong HostAddr;
+    [FieldOffset(8)] public ulong DevBusAddr;
+    [FieldOffset(16)] public uint Handle;
+    [FieldOffset(20)] public short Status;
+}
+
+[XenStruct("gnttab_setup_table", Abis.X32, Releases.Both)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 16)]
+public struct GnttabSetupTable32
+{
+    [FieldOffset(0)] public ushort Dom;
+    [FieldOffset(4)] public uint NrFrames;
+    [FieldOffset(8)] public short Status;
+    [FieldOffset(12)] public uint FrameList;
+}
+
+[XenStruct("gnttab_setup_table", Abis.X64, Releases.Both)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 24)]
+public struct GnttabSetupTable64
+{
+    [FieldOffset(0)] public ushort Dom;
+    [FieldOffset(4)] public uint NrFrames;
+    [FieldOffset(8)] public short Status;
+    [FieldOffset(16)] public ulong FrameList;
+}
+
+[XenStruct("gnttab_dump_table", Abis.Both, Releases.Both)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 4)]
+public struct GnttabDumpTable
+{
+    [FieldOffset(0)] public ushort Dom;
+    [FieldOffset(2)] public short Status;
+}
+
+[XenStruct("gnttab_transfer", Abis.X32, Releases.Both)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 16)]
+public struct GnttabTransfer32
+{
+    [FieldOffset(0)] public uint Mfn;
+    [FieldOffset(4)] public ushort Domid;
+    [FieldOffset(8)] public uint Ref;
+    [FieldOffset(12)] public short Status;
+}
+
+[XenStruct("gnttab_transfer", Abis.X64, Releases.Both)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 24)]
+public struct GnttabTransfer64
+{
+    [FieldOffset(0)] public ulong Mfn;
+    [FieldOffset(8)] public ushort Domid;
+    [FieldOffset(12)] public uint Ref;
+    [FieldOffset(16)] public short Status;
+}
+
+[XenStruct("gnttab_copy_ptr", Abis.X32, Releases.V4_17)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 8)]
+public struct GnttabCopyPtr32
+{
+    [FieldOffset(0)] public uint Ref;
+    [FieldOffset(0)] public uint Gmfn;
+    [FieldOffset(4)] public ushort Domid;
+    [FieldOffset(6)] public ushort Offset;
+}
+
+[XenStruct("gnttab_copy_ptr", Abis.X64, Releases.V4_17)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 16)]
+public struct GnttabCopyPtr64
+{
+    [FieldOffset(0)] public uint Ref;
+    [FieldOffset(0)] public ulong Gmfn;
+    [FieldOffset(8)] public ushort Domid;
+    [FieldOffset(10)] public ushort Offset;
+}
+
+[XenStruct("gnttab_copy", Abis.X32, Releases.Both)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 24)]
+public struct GnttabCopy32
+{
+    [FieldOffset(0)] public uint SourceURef;
+    [FieldOffset(0)] public uint SourceUGmfn;
+    [FieldOffset(4)] public ushort SourceDomid;
+    [FieldOffset(6)] public ushort SourceOffset;
+    [FieldOffset(8)] public uint DestURef;
+    [FieldOffset(8)] public uint DestUGmfn;
+    [FieldOffset(12)] public ushort DestDomid;
+    [FieldOffset(14)] public ushort DestOffset;
+    [FieldOffset(16)] public ushort Len;
+    [FieldOffset(18)] public ushort Flags;
+    [FieldOffset(20)] public short Status;
+}
+
+[XenStruct("gnttab_copy", Abis.X64, Releases.Both)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 40)]
+public struct GnttabCopy64
+{
+    [FieldOffset(0)] public uint SourceURef;
+    [FieldOffset(0)] public ulong SourceUGmfn;
+    [FieldOffset(8)] public ushort SourceDomid;
+    [FieldOffset(10)] public ushort SourceOffset;
+    [FieldOffset(16)] public uint DestURef;
+    [FieldOffset(16)] public ulong DestUGmfn;
+    [FieldOffset(24)] public ushort DestDomid;
+    [FieldOffset(26)] public ushort DestOffset;
+    [FieldOffset(32)] public ushort Len;
+    [FieldOffset(34)] public ushort Flags;
+    [FieldOffset(36)] public short Status;
+}
+
+[XenStruct("gnttab_query_size", Abis.Both, Releases.Both)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 16)]
+public struct GnttabQuerySize
+{
+    [FieldOffset(0)] public ushort Dom;
+    [FieldOffset(4)] public uint NrFrames;
+    [FieldOffset(8)] public uint MaxNrFrames;
+    [FieldOffset(12)] public short Status;
+}
+
+[XenStruct("gnttab_unmap_and_replace", Abis.Both, Releases.Both)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 24)]
+public struct GnttabUnmapAndReplace
+{
+    [FieldOffset(0)] public ulong HostAddr;
+    [FieldOffset(8)] public ulong NewAddr;
+    [FieldOffset(16)] public uint Handle;
+    [FieldOffset(20)] public short Status;
+}
+
+[XenStruct("gnttab_set_version", Abis.Both, Releases.Both)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 4)]
+public struct GnttabSetVersion
+{
+    [FieldOffset(0)] public uint Version;
+}
+
+[XenStruct("gnttab_get_status_frames", Abis.X32, Releases.Both)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 12)]
+public struct GnttabGetStatusFrames32
+{
+    [FieldOffset(0)] public uint NrFrames;
+    [FieldOffset(4)] public ushort Dom;
+    [FieldOffset(6)] public short Status;
+    [FieldOffset(8)] public uint FrameList;
+}
+
+[XenStruct("gnttab_get_status_frames", Abis.X64, Releases.Both)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 16)]
+public struct GnttabGetStatusFrames64
+{
+    [FieldOffset(0)] public uint NrFrames;
+    [FieldOffset(4)] public ushort Dom;
+    [FieldOffset(6)] public short Status;
+    [FieldOffset(8)] public ulong FrameList;
+}
+
+[XenStruct("gnttab_get_version", Abis.Both, Releases.Both)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 8)]
+public struct GnttabGetVersion
+{
+    [FieldOffset(0)] public ushort Dom;
+    [FieldOffset(4)] public uint Version;
+}
+
+[XenStruct("gnttab_swap_grant_ref", Abis.Both, Releases.V4_17)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 12)]
+public struct GnttabSwapGrantRef
+{
+    [FieldOffset(0)] public uint RefA;
+    [FieldOffset(4)] public uint RefB;
+    [FieldOffset(8)] public short Status;
+}
