@@ -1,0 +1,183 @@
+using System.Collections.Frozen;
+using System.Globalization;
+using System.Text.Json;
+using XenSim.Guest.Cpu;
+
+namespace XenSim.Hypervisor.Boot.Hosts;
+
+/// <summary>Reads a host model from JSON. Every problem is one line that names the place in the document.</summary>
+public sealed class HostModelReader
+{
+    private readonly List<string> _errors = [];
+
+    private HostModelReader()
+    {
+    }
+
+    /// <summary>False when anything is wrong; <paramref name="errors"/> then has one line per problem.</summary>
+    public static bool TryRead(string json, out HostModel? model, out IReadOnlyList<string> errors)
+    {
+        HostModelReader reader = new();
+        model = null;
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(json, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip });
+            HostModel read = reader.Model(document.RootElement);
+            if (reader._errors.Count == 0)
+                reader._errors.AddRange(HostModelRules.Check(read));
+            if (reader._errors.Count == 0)
+                model = read;
+        }
+        catch (JsonException e)
+        {
+            reader._errors.Add($"not JSON: line {e.LineNumber + 1}, column {e.BytePositionInLine + 1}");
+        }
+
+        errors = reader._errors;
+        return model is not null;
+    }
+
+    private HostModel Model(JsonElement root) => new()
+    {
+        Name = Text(root, "$", "name"),
+        Origin = Text(root, "$", "origin"),
+        Vendor = Enumeration<CpuVendor>(root, "$", "vendor"),
+        CpuKhz = Decimal(root, "$", "cpuKhz"),
+        CpuidLeaves = Leaves(Member(root, "$", "cpuid")),
+        Msrs = Members(Member(root, "$", "msrs"), "$.msrs")
+            .Select(m => ((uint)Hex(m.Name, $"$.msrs.{m.Name}"), HexValue(m.Value, $"$.msrs.{m.Name}")))
+            .DistinctBy(m => m.Item1).ToFrozenDictionary(m => m.Item1, m => m.Item2),
+        Firmware = Firmware(Member(root, "$", "firmware")),
+    };
+
+    private FrozenDictionary<(uint Leaf, uint Subleaf), CpuidResult> Leaves(JsonElement cpuid)
+    {
+        Dictionary<(uint, uint), CpuidResult> leaves = [];
+        foreach (JsonProperty p in Members(cpuid, "$.cpuid"))
+        {
+            string at = $"$.cpuid.{p.Name}";
+            string[] key = p.Name.Split('.');
+            (uint, uint) index = ((uint)Hex(key[0], at), key.Length > 1 ? (uint)Hex(key[1], at) : 0);
+            ulong[] r = [.. Items(p.Value, at).Select(v => HexValue(v, at))];
+            if (r.Length != 4)
+                _errors.Add($"{at}: four registers expected, {r.Length} found");
+            else if (!leaves.TryAdd(index, new CpuidResult((uint)r[0], (uint)r[1], (uint)r[2], (uint)r[3])))
+                _errors.Add($"{at}: the leaf stands twice");
+        }
+
+        return leaves.ToFrozenDictionary();
+    }
+
+    private HostFirmware Firmware(JsonElement f)
+    {
+        const string at = "$.firmware";
+        return new HostFirmware
+        {
+            Loader = Text(f, at, "loader"),
+            LowMemoryLimit = Hex(f, at, "lowMemoryLimit"),
+            Memory = [.. Items(Member(f, at, "memory"), $"{at}.memory").Select((r, i) => Range(r, $"{at}.memory[{i}]"))],
+            AcpiTables = [.. Items(Member(f, at, "acpiTables"), $"{at}.acpiTables").Select((t, i) => Table(t, $"{at}.acpiTables[{i}]"))],
+            Overrides = [.. Items(Member(f, at, "overrides"), $"{at}.overrides").Select((o, i) => Override(o, $"{at}.overrides[{i}]"))],
+            LapicNmi = Member(f, at, "lapicNmi").ValueKind == JsonValueKind.True,
+            MpTable = Hex(f, at, "mpTable"),
+            DmiVersion = Text(f, at, "dmiVersion"),
+            PmTimerPort = (uint)Hex(f, at, "pmTimerPort"),
+            Pm1Control = (uint)Hex(f, at, "pm1Control"),
+            Pm1Event = (uint)Hex(f, at, "pm1Event"),
+            LocalApicAddress = Hex(f, at, "localApicAddress"),
+            IoApicAddress = Hex(f, at, "ioApicAddress"),
+            HpetAddress = Hex(f, at, "hpetAddress"),
+            HpetId = (uint)Hex(f, at, "hpetId"),
+            McfgBase = f.ValueKind == JsonValueKind.Object && f.TryGetProperty("mcfgBase", out _) ? Hex(f, at, "mcfgBase") : null,
+        };
+    }
+
+    private MemoryRange Range(JsonElement r, string at)
+        => new(Address(r, at, "start"), Address(r, at, "end"), Enumeration<E820Type>(r, at, "type"));
+
+    private AcpiTable Table(JsonElement t, string at)
+        => new(Text(t, at, "signature"), Address(t, at, "address"), (uint)Hex(t, at, "length"), (uint)Decimal(t, at, "revision"), Text(t, at, "text"));
+
+    private InterruptOverride Override(JsonElement o, string at)
+        => new((uint)Decimal(o, at, "irq"), (uint)Decimal(o, at, "gsi"), Text(o, at, "polarity"), Text(o, at, "trigger"));
+
+    /// <summary><c>3ffdf000</c>, or <c>top-21000</c>.</summary>
+    private FirmwareAddress Address(JsonElement parent, string at, string name)
+    {
+        const string relative = "top";
+        string text = Text(parent, at, name);
+        if (!text.StartsWith(relative, StringComparison.Ordinal))
+            return new FirmwareAddress(false, Hex(text, $"{at}.{name}"));
+        string below = text[relative.Length..];
+        return new FirmwareAddress(true, below.Length == 0 ? 0 : Hex(below.TrimStart('-'), $"{at}.{name}"));
+    }
+
+    private TEnum Enumeration<TEnum>(JsonElement parent, string at, string name)
+        where TEnum : struct, Enum
+    {
+        string text = Text(parent, at, name);
+        if (!Enum.TryParse(text, out TEnum value) || !Enum.IsDefined(value))
+            _errors.Add($"{at}.{name}: \"{text}\" is none of {string.Join(", ", Enum.GetNames<TEnum>())}");
+        return value;
+    }
+
+    private ulong Decimal(JsonElement parent, string at, string name)
+    {
+        JsonElement e = Member(parent, at, name);
+        if (e.ValueKind == JsonValueKind.Number && e.TryGetUInt64(out ulong value))
+            return value;
+        _errors.Add($"{at}.{name}: a whole number expected");
+        return 0;
+    }
+
+    private ulong Hex(JsonElement parent, string at, string name) => Hex(Text(parent, at, name), $"{at}.{name}");
+
+    private ulong HexValue(JsonElement e, string at)
+    {
+        if (e.ValueKind == JsonValueKind.String)
+            return Hex(e.GetString()!, at);
+        _errors.Add($"{at}: a hexadecimal number as text expected");
+        return 0;
+    }
+
+    private ulong Hex(string text, string at)
+    {
+        if (!ulong.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong value))
+            _errors.Add($"{at}: \"{text}\" is not a hexadecimal number");
+        return value;
+    }
+
+    private string Text(JsonElement parent, string at, string name)
+    {
+        JsonElement e = Member(parent, at, name);
+        if (e.ValueKind == JsonValueKind.String)
+            return e.GetString()!;
+        if (e.ValueKind != JsonValueKind.Undefined)
+            _errors.Add($"{at}.{name}: text expected");
+        return "";
+    }
+
+    private JsonElement Member(JsonElement parent, string at, string name)
+    {
+        if (parent.ValueKind == JsonValueKind.Object && parent.TryGetProperty(name, out JsonElement e))
+            return e;
+        _errors.Add($"{at}.{name}: missing");
+        return default;
+    }
+
+    private JsonElement.ObjectEnumerator Members(JsonElement e, string at)
+    {
+        if (e.ValueKind == JsonValueKind.Object)
+            return e.EnumerateObject();
+        _errors.Add($"{at}: an object expected");
+        return default;
+    }
+
+    private JsonElement.ArrayEnumerator Items(JsonElement e, string at)
+    {
+        if (e.ValueKind == JsonValueKind.Array)
+            return e.EnumerateArray();
+        _errors.Add($"{at}: a list expected");
+        return default;
+    }
+}
