@@ -76,6 +76,26 @@ public sealed class StageMachineTests
     }
 
     [Fact]
+    public void A_caller_can_leave_one_call_unchecked_and_still_check_the_next()
+    {
+        Recorder log = new();
+        Stage<Recorder> root = Stage("a", [Failing("b", XenErrno.EINVAL) with { FailureInCaller = (_, _) => StageOutcome.Ok }, Failing("c", XenErrno.ENOMEM)]);
+
+        Assert.Equal(-12, Machine(root, log).Run().Code);
+        Assert.Equal(["+a", "+b", "!b -22", "+c", "!c -12", "!a -12"], log.Events);
+    }
+
+    [Fact]
+    public void A_rollback_whose_condition_does_not_hold_is_left_out()
+    {
+        Recorder log = new();
+        Stage<Recorder> root = Stage("a", [Failing("b", XenErrno.EINVAL)]) with { Rollback = Leaf("undo") with { When = _ => false } };
+
+        Assert.Equal(-22, Machine(root, log).Run().Code);
+        Assert.Equal(["a"], log.Work);
+    }
+
+    [Fact]
     public void A_rollback_runs_before_the_failure_goes_up_and_cannot_change_its_code()
     {
         Recorder log = new();

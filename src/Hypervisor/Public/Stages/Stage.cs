@@ -47,6 +47,12 @@ public sealed record Stage<TContext>
     /// <summary>What this function makes of a callee's failure. Null: passes the code on. Returning Ok: ignores it and goes on.</summary>
     public Func<TContext, StageOutcome, StageOutcome>? OnCalleeFailure { get; init; }
 
-    /// <summary>What runs when this stage fails, before the failure goes up (a rollback, where the real code has one).</summary>
+    /// <summary>
+    /// What the caller makes of this very callee's failure, before its <see cref="OnCalleeFailure"/> is asked: the line it prints about
+    /// this call, its own code, or Ok where the real code does not check the call.
+    /// </summary>
+    public Func<TContext, StageOutcome, StageOutcome>? FailureInCaller { get; init; }
+
+    /// <summary>What runs when this stage fails, before the failure goes up (a rollback, where the real code has one). Its <see cref="When"/> is asked.</summary>
     public Stage<TContext>? Rollback { get; init; }
 }

@@ -131,7 +131,7 @@ public sealed class StageMachine<TContext>
 
     private void HandleFailure(StageNode<TContext> node)
     {
-        if (node.Rollback is null)
+        if (FirstCalled(node.Rollback is null ? [] : [node.Rollback]) is null)
             PassFailureOn(node);
         else
             _next = StageTrigger.Rollback;
@@ -152,7 +152,9 @@ public sealed class StageMachine<TContext>
         }
         else
         {
-            StageOutcome mapped = node.Parent.Stage.OnCalleeFailure?.Invoke(_context, failure) ?? failure;
+            StageOutcome mapped = node.Stage.FailureInCaller?.Invoke(_context, failure) ?? failure;
+            if (mapped.Failed)
+                mapped = node.Parent.Stage.OnCalleeFailure?.Invoke(_context, mapped) ?? mapped;
             if (mapped.Failed)
                 Fail(node.Parent, mapped, injected: false);
             else
@@ -184,6 +186,8 @@ public sealed class StageMachine<TContext>
         else
         {
             failing.Permit(StageTrigger.Rollback, node.Rollback.Entered);
+            if (node.Rollback.Stage.When is not null)
+                PermitFailure(failing, node);
             PermitFailure(StateOf(node, node.RolledBack, PassFailureOn), node);
         }
     }
@@ -213,7 +217,7 @@ public sealed class StageMachine<TContext>
         }
 
         state.Permit(StageTrigger.Fail, node.Parent?.Failing ?? FailedState);
-        if (node.Parent?.Stage.OnCalleeFailure is not null)
+        if (node.Parent is not null && (node.Stage.FailureInCaller is not null || node.Parent.Stage.OnCalleeFailure is not null))
             PermitCalls(state, node.Following(), StageTrigger.Ignore, AfterLast(node));
     }
 

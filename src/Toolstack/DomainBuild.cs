@@ -1,0 +1,40 @@
+using XenSim.Toolstack.Libxl;
+
+namespace XenSim.Toolstack;
+
+/// <summary>
+/// One run of <c>xl create</c>: what its stages share. The domains that it makes hold their own small records, see
+/// <see cref="TargetDomain"/>; a run makes one domain, or two with a stub domain.
+/// </summary>
+public sealed class DomainBuild
+{
+    internal DomainBuild(ToolstackOptions options, DomainConfiguration configuration, bool paused)
+    {
+        Options = options;
+        Paused = paused;
+        Guest = new TargetDomain(configuration);
+        Current = Guest;
+    }
+
+    public ToolstackOptions Options { get; }
+
+    /// <summary>xl create -p: the last step, the unpause, is left out.</summary>
+    public bool Paused { get; }
+
+    /// <summary>The domain that the configuration asks for.</summary>
+    public TargetDomain Guest { get; }
+
+    /// <summary>Its stub domain, once libxl_create_stubdom has been entered.</summary>
+    public TargetDomain? StubDomain { get; internal set; }
+
+    /// <summary>The domain whose make and build are running.</summary>
+    public TargetDomain Current { get; internal set; }
+
+    /// <summary>Exit code of xl; null while it runs.</summary>
+    public int? ExitCode { get; internal set; }
+
+    /// <summary>A failure that xl answers with exit() on the spot, skipping its clean-up (macro MUST in 4.0).</summary>
+    internal bool ExitedByMust { get; set; }
+
+    internal IToolStore Store => Options.Store;
+}

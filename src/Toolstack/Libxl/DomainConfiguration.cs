@@ -1,0 +1,92 @@
+namespace XenSim.Toolstack.Libxl;
+
+/// <summary>What kind of domain is asked for, in xl's words.</summary>
+public enum DomainType
+{
+    pv,
+    pvh,
+    hvm,
+}
+
+/// <summary>A file that the tools would open: its name for messages and xenstore, its content as bytes.</summary>
+public sealed record NamedBlob(string Name, ReadOnlyMemory<byte> Bytes);
+
+/// <summary>What xl does when the domain ends (on_poweroff, on_reboot, on_crash).</summary>
+public enum EndAction
+{
+    destroy,
+    restart,
+    rename_restart,
+    preserve,
+    coredump_destroy,
+    coredump_restart,
+    soft_reset,
+}
+
+/// <summary>How RDTSC behaves for the guest (tsc_mode).</summary>
+public enum TscMode
+{
+    Default = 0,
+    AlwaysEmulate = 1,
+    Native = 2,
+}
+
+/// <summary>One domain as the configuration file describes it: libxl's create_info and build_info as data. Sizes are in KiB.</summary>
+public sealed record DomainConfiguration
+{
+    public required string Name { get; init; }
+
+    /// <summary>The handle given to createdomain, in memory order, and the name of /vm/UUID.</summary>
+    public Guid Uuid { get; init; }
+
+    public DomainType Type { get; init; } = DomainType.pv;
+
+    /// <summary>The kernel; for HVM in 4.0 the firmware or guest image that xc_hvm_build loads.</summary>
+    public NamedBlob? Kernel { get; init; }
+
+    public NamedBlob? Ramdisk { get; init; }
+
+    /// <summary>Null when the configuration gives none.</summary>
+    public string? CommandLine { get; init; }
+
+    /// <summary>Feature names separated by <c>|</c>, as xl passes them to xc_dom_allocate.</summary>
+    public string Features { get; init; } = "";
+
+    public ulong MemoryKiB { get; init; } = 64 * 1024;
+
+    /// <summary>maxmem; defaults to <see cref="MemoryKiB"/>.</summary>
+    public ulong? MaximumMemoryKiB { get; init; }
+
+    public ulong EffectiveMaximumKiB => MaximumMemoryKiB ?? MemoryKiB;
+
+    public uint Vcpus { get; init; } = 1;
+
+    /// <summary>Bit i: vcpu i starts online. Null: all.</summary>
+    public ulong? OnlineVcpus { get; init; }
+
+    public TscMode TscMode { get; init; }
+
+    /// <summary>device_model: the stub-domain path is taken when it contains <c>stubdom-dm</c> (4.0).</summary>
+    public string? DeviceModel { get; init; }
+
+    /// <summary>The image <c>ioemu-stubdom.gz</c> in the firmware directory, which a stub domain boots.</summary>
+    public NamedBlob? StubdomKernel { get; init; }
+
+    /// <summary>Number of virtual framebuffers: a PV guest with one gets a qemu.</summary>
+    public int Framebuffers { get; init; }
+
+    /// <summary>The configuration file's bytes, which libxl_userdata_store keeps.</summary>
+    public ReadOnlyMemory<byte> SourceText { get; init; }
+
+    /// <summary>Name of the configuration file, for <c>Parsing config from …</c>; null when there is none.</summary>
+    public string? SourceName { get; init; }
+
+    public EndAction OnPoweroff { get; init; } = EndAction.destroy;
+
+    public EndAction OnReboot { get; init; } = EndAction.restart;
+
+    public EndAction OnCrash { get; init; } = EndAction.destroy;
+
+    /// <summary>claim_mode: claim all pages before populating (xl's default in 4.17).</summary>
+    public bool ClaimMode { get; init; } = true;
+}

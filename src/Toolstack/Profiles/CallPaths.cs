@@ -1,0 +1,16 @@
+using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Stages;
+
+namespace XenSim.Toolstack.Profiles;
+
+/// <summary>The declared call path of <c>xl create</c> for each release.</summary>
+public static class CallPaths
+{
+    /// <summary>The whole tree, conditional branches included: PV, HVM and stub domain in 4.0; PV and PVH in 4.17.</summary>
+    public static Stage<DomainBuild> CreateDomain(XenRelease release) => release switch
+    {
+        XenRelease.V4_0 => Path40.CreateDomain(),
+        XenRelease.V4_17 => Path417.CreateDomain(),
+        _ => throw new ArgumentOutOfRangeException(nameof(release), release, "no call path declared"),
+    };
+}

@@ -1,0 +1,29 @@
+using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Boundary;
+using XenSim.Hypervisor.Public.Events;
+using XenSim.Hypervisor.Public.Stages;
+using XenSim.Toolstack.Libxl;
+
+namespace XenSim.Toolstack;
+
+/// <summary>What the tools in dom0 stand on.</summary>
+public sealed record ToolstackOptions
+{
+    public required XenRelease Release { get; init; }
+
+    public required IHypercallChannel Channel { get; init; }
+
+    public required IForeignMemory Foreign { get; init; }
+
+    public IToolEvents? ToolEvents { get; init; }
+
+    public required IToolStore Store { get; init; }
+
+    public required IEventSink Events { get; init; }
+
+    /// <summary>Asked with a stage's name before its work; a failed outcome replaces the work.</summary>
+    public Func<string, StageOutcome?>? Faults { get; init; }
+
+    /// <summary>gettimeofday of dom0, in microseconds since 1970: only <c>start_time</c> in xenstore shows it.</summary>
+    public Func<ulong> MicrosecondsSince1970 { get; init; } = static () => 0;
+}
