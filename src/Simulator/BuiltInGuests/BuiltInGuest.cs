@@ -1,0 +1,70 @@
+namespace XenSim.Simulator.BuiltInGuests;
+
+/// <summary>What kind of domain a guest's image is for, in the words of xl.cfg's <c>type</c>.</summary>
+public enum BuiltInGuestKind
+{
+    Pv,
+    Hvm,
+}
+
+/// <summary>A guest that comes with the simulator: nothing to download. Its image is assembled on first use, always to the same bytes.</summary>
+public sealed class BuiltInGuest
+{
+    internal const string HvmTitle = "XenSim's own HVM guest: 32-bit protected mode, paging off";
+
+    private readonly Lazy<byte[]> image;
+
+    private BuiltInGuest(string name, BuiltInGuestKind kind, string description, Func<byte[]> build)
+    {
+        Name = name;
+        Kind = kind;
+        Description = description;
+        image = new(build);
+    }
+
+    /// <summary>The options of pv64, to derive variants from.</summary>
+    public static PvGuestOptions Pv64Options { get; } = new()
+    {
+        Name = "pv64",
+        Title = "XenSim's own PV guest: 64-bit kernel at CPL 3",
+        Wide = true,
+    };
+
+    /// <summary>The options of pv32, to derive variants from.</summary>
+    public static PvGuestOptions Pv32Options { get; } = new()
+    {
+        Name = "pv32",
+        Title = "XenSim's own PV guest: 32-bit PAE kernel at CPL 1",
+        Wide = false,
+    };
+
+    /// <summary>The options of pv32-supervisor, to derive variants from.</summary>
+    public static PvGuestOptions Pv32SupervisorOptions { get; } = new()
+    {
+        Name = "pv32-supervisor",
+        Title = "XenSim's own PV guest: 32-bit PAE kernel that supports supervisor mode",
+        Wide = false,
+        Features = "supervisor_mode_kernel",
+    };
+
+    /// <summary>Every built-in guest.</summary>
+    public static IReadOnlyList<BuiltInGuest> All { get; } =
+    [
+        new("pv64", BuiltInGuestKind.Pv, "64-bit PV kernel, ring 3", () => PvGuest.Build(Pv64Options)),
+        new("pv32", BuiltInGuestKind.Pv, "32-bit PAE PV kernel, ring 1", () => PvGuest.Build(Pv32Options)),
+        new("pv32-supervisor", BuiltInGuestKind.Pv, "32-bit PAE PV kernel that can run in ring 0", () => PvGuest.Build(Pv32SupervisorOptions)),
+        new("hvm", BuiltInGuestKind.Hvm, "HVM guest: PVH entry, or in the firmware's place under 4.0", HvmGuest.Build),
+    ];
+
+    public string Name { get; }
+
+    public BuiltInGuestKind Kind { get; }
+
+    public string Description { get; }
+
+    /// <summary>The ELF image.</summary>
+    public ReadOnlyMemory<byte> Image => image.Value;
+
+    /// <summary>The guest of that name, or null.</summary>
+    public static BuiltInGuest? Find(string name) => All.FirstOrDefault(g => g.Name == name);
+}
