@@ -144,7 +144,7 @@ public sealed class GuestAssembler
     {
         if (Wide)
         {
-            asm.lea(to.Wide, Absolute(address));
+            asm.lea(to.Wide, __[address]);
         }
         else
         {
