@@ -1,0 +1,321 @@
+using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Events;
+
+namespace XenSim.Hypervisor.Domains;
+
+/// <summary>State of a port; the values are those of EVTCHNOP_status.</summary>
+public enum EventChannelState : byte
+{
+    Closed = 0,
+    Unbound = 1,
+    Interdomain = 2,
+    Pirq = 3,
+    Virq = 4,
+    Ipi = 5,
+
+    /// <summary>Port 0, which no domain may use.</summary>
+    Reserved = 6,
+}
+
+/// <summary>Virtual interrupts. Source: xen/include/public/xen.h: VIRQ_*.</summary>
+public enum Virq : uint
+{
+    Timer = 0,
+    Debug = 1,
+    Console = 2,
+    DomExc = 3,
+    Tbuf = 4,
+    Debugger = 6,
+    XenOprof = 7,
+    ConRing = 8,
+    PcpuState = 9,
+    MemEvent = 10,
+    Argo = 11,
+    Enomem = 12,
+    XenPmu = 13,
+    Arch0 = 16,
+    Arch7 = 23,
+}
+
+/// <summary>One port of a domain.</summary>
+public struct EventChannel
+{
+    public EventChannelState State;
+    public DomainId RemoteDomain;
+    public uint RemotePort;
+    public int NotifyVcpu;
+
+    /// <summary>VIRQ or PIRQ number.</summary>
+    public uint Irq;
+
+    /// <summary>Bound by a tool in dom0 through /dev/xen/evtchn: its pending bit is the tool's to take.</summary>
+    public bool BoundByTools;
+}
+
+/// <summary>A domain's event channels, two-level ABI.</summary>
+/// <remarks>Source: RELEASE-4.0.4 and stable-4.17 xen/common/event_channel.c. Orders of checks as there.</remarks>
+public sealed class EventChannels
+{
+    /// <summary>NR_VIRQS.</summary>
+    public const uint VirqCount = 24;
+    private const int Bucket = 128;
+
+    private readonly Domain _domain;
+    private EventChannel[] _channels = new EventChannel[Bucket];
+
+    internal EventChannels(Domain domain)
+    {
+        _domain = domain;
+        _channels[0].State = EventChannelState.Reserved;
+    }
+
+    /// <summary>Ports that can be named, used or not.</summary>
+    public int Count => _channels.Length;
+
+    /// <summary>Highest usable port (createdomain's max_evtchn_port).</summary>
+    public uint MaxPort { get; internal set; } = uint.MaxValue;
+
+    public ref readonly EventChannel this[uint port] => ref _channels[port];
+
+    public bool IsValid(uint port) => port < (uint)_channels.Length;
+
+    /// <summary>evtchn_alloc_unbound.</summary>
+    public XenErrno AllocUnbound(DomainId remote, bool byTools, out uint port)
+    {
+        XenErrno errno = GetFreePort(out port);
+        if (errno != XenErrno.None)
+            return errno;
+        Bind(port, new EventChannel { State = EventChannelState.Unbound, RemoteDomain = remote, BoundByTools = byTools }, "alloc_unbound");
+        return XenErrno.None;
+    }
+
+    /// <summary>evtchn_bind_interdomain, on the local domain.</summary>
+    public XenErrno BindInterdomain(Domain remote, uint remotePort, bool byTools, out uint port)
+    {
+        XenErrno errno = GetFreePort(out port);
+        if (errno != XenErrno.None)
+            return errno;
+        EventChannels theirs = remote.EventChannels;
+        if (!theirs.IsValid(remotePort))
+            return XenErrno.EINVAL;
+        ref EventChannel r = ref theirs._channels[remotePort];
+        if (r.State != EventChannelState.Unbound || r.RemoteDomain != _domain.Id)
+            return XenErrno.EINVAL;
+        Bind(port, new EventChannel { State = EventChannelState.Interdomain, RemoteDomain = remote.Id, RemotePort = remotePort, BoundByTools = byTools }, "bind_interdomain");
+        r.State = EventChannelState.Interdomain;
+        r.RemotePort = port;
+
+        // A notification sent while the remote port was unbound is lost; one too many does no harm.
+        SetPending(port);
+        return XenErrno.None;
+    }
+
+    /// <summary>evtchn_bind_virq.</summary>
+    public XenErrno BindVirq(uint virq, uint vcpu, bool byTools, out uint port)
+    {
+        port = 0;
+        if (virq >= VirqCount || (IsGlobal(virq) && vcpu != 0))
+            return XenErrno.EINVAL;
+        if (_domain.FindVcpu(vcpu) is not { } v)
+            return XenErrno.ENOENT;
+        if (v.VirqToPort[virq] != 0)
+            return XenErrno.EEXIST;
+        XenErrno errno = GetFreePort(out port);
+        if (errno != XenErrno.None)
+            return errno;
+        Bind(port, new EventChannel { State = EventChannelState.Virq, Irq = virq, NotifyVcpu = (int)vcpu, BoundByTools = byTools }, "bind_virq");
+        v.VirqToPort[virq] = port;
+        return XenErrno.None;
+    }
+
+    /// <summary>evtchn_bind_ipi.</summary>
+    public XenErrno BindIpi(uint vcpu, out uint port)
+    {
+        port = 0;
+        if (_domain.FindVcpu(vcpu) is null)
+            return XenErrno.ENOENT;
+        XenErrno errno = GetFreePort(out port);
+        if (errno == XenErrno.None)
+            Bind(port, new EventChannel { State = EventChannelState.Ipi, NotifyVcpu = (int)vcpu }, "bind_ipi");
+        return errno;
+    }
+
+    /// <summary>evtchn_bind_pirq, after the caller's permission was checked.</summary>
+    public XenErrno BindPirq(uint pirq, out uint port)
+    {
+        for (port = 0; port < _channels.Length; port++)
+        {
+            if (_channels[port].State == EventChannelState.Pirq && _channels[port].Irq == pirq)
+                return XenErrno.EEXIST;
+        }
+
+        XenErrno errno = GetFreePort(out port);
+        if (errno == XenErrno.None)
+            Bind(port, new EventChannel { State = EventChannelState.Pirq, Irq = pirq }, "bind_pirq");
+        return errno;
+    }
+
+    /// <summary>__evtchn_close: the other end of an interdomain pair goes back to unbound.</summary>
+    public XenErrno Close(uint port)
+    {
+        if (!IsValid(port))
+            return XenErrno.EINVAL;
+        ref EventChannel c = ref _channels[port];
+        switch (c.State)
+        {
+            case EventChannelState.Closed or EventChannelState.Reserved:
+                return XenErrno.EINVAL;
+            case EventChannelState.Virq:
+                foreach (Vcpu v in _domain.Vcpus)
+                {
+                    if (v.VirqToPort[c.Irq] == port)
+                        v.VirqToPort[c.Irq] = 0;
+                }
+
+                break;
+            case EventChannelState.Interdomain when _domain.Xen.FindDomain(c.RemoteDomain) is { } remote:
+                ref EventChannel other = ref remote.EventChannels._channels[c.RemotePort];
+                other.State = EventChannelState.Unbound;
+                other.RemoteDomain = _domain.Id;
+                break;
+        }
+
+        _domain.SharedInfo.ClearPending(port);
+        c = default;
+        Report(port, "close");
+        return XenErrno.None;
+    }
+
+    /// <summary>evtchn_send.</summary>
+    public XenErrno Send(uint port)
+    {
+        if (!IsValid(port))
+            return XenErrno.EINVAL;
+        ref EventChannel c = ref _channels[port];
+        switch (c.State)
+        {
+            case EventChannelState.Interdomain:
+                Report(port, "send");
+                _domain.Xen.FindDomain(c.RemoteDomain)?.EventChannels.SetPending(c.RemotePort);
+                return XenErrno.None;
+            case EventChannelState.Ipi:
+                SetPending(port);
+                return XenErrno.None;
+            case EventChannelState.Unbound:
+                return XenErrno.None;
+            default:
+                return XenErrno.EINVAL;
+        }
+    }
+
+    /// <summary>evtchn_bind_vcpu.</summary>
+    public XenErrno BindVcpu(uint port, uint vcpu)
+    {
+        if (_domain.FindVcpu(vcpu) is null)
+            return XenErrno.ENOENT;
+        if (!IsValid(port))
+            return XenErrno.EINVAL;
+        ref EventChannel c = ref _channels[port];
+        bool movable = c.State switch
+        {
+            EventChannelState.Virq => IsGlobal(c.Irq),
+            EventChannelState.Unbound or EventChannelState.Interdomain or EventChannelState.Pirq => true,
+            _ => false,
+        };
+        if (!movable)
+            return XenErrno.EINVAL;
+        c.NotifyVcpu = (int)vcpu;
+        return XenErrno.None;
+    }
+
+    /// <summary>evtchn_unmask.</summary>
+    public XenErrno Unmask(uint port)
+    {
+        if (!IsValid(port))
+            return XenErrno.EINVAL;
+        if (_domain.SharedInfo.TryUnmask(port) && _domain.SharedInfo.IsPending(port))
+            MarkVcpu(port);
+        return XenErrno.None;
+    }
+
+    /// <summary>evtchn_reset.</summary>
+    public void Reset()
+    {
+        for (uint port = 0; port < _channels.Length; port++)
+            Close(port);
+    }
+
+    /// <summary>send_guest_vcpu_virq and send_guest_global_virq: nothing happens if the guest did not bind it.</summary>
+    public void RaiseVirq(Vcpu vcpu, Virq virq)
+    {
+        uint port = vcpu.VirqToPort[(uint)virq];
+        if (port != 0)
+            SetPending(port);
+    }
+
+    /// <summary>evtchn_set_pending: the bits the guest looks at, and the wake-up of the vCPU that is told.</summary>
+    internal void SetPending(uint port)
+    {
+        if (!_domain.SharedInfo.TrySetPending(port))
+            return;
+        Report(port, "deliver");
+        if (_channels[port].BoundByTools)
+            _domain.Xen.ToolPortPending = true;
+        if (!_domain.SharedInfo.IsMasked(port))
+            MarkVcpu(port);
+        foreach (Vcpu v in _domain.Vcpus)
+            v.WakeIfPolling(port);
+    }
+
+    /// <summary>Lowest pending port of a tool's, taken: pending bit cleared.</summary>
+    internal bool TryTakeForTools(out uint port)
+    {
+        for (port = 1; port < _channels.Length; port++)
+        {
+            if (_channels[port].BoundByTools && _domain.SharedInfo.IsPending(port))
+            {
+                _domain.SharedInfo.ClearPending(port);
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private void MarkVcpu(uint port)
+    {
+        if (_domain.FindVcpu((uint)_channels[port].NotifyVcpu) is { VcpuInfo.Exists: true } v && v.VcpuInfo.SetSelector(_domain.SharedInfo.Layout, port))
+            v.MarkEventsPending();
+    }
+
+    private XenErrno GetFreePort(out uint port)
+    {
+        port = 0;
+        if (_domain.IsDying)
+            return XenErrno.EINVAL;
+        uint limit = (uint)Math.Min(_domain.SharedInfo.Layout.EventChannels, (long)MaxPort + 1);
+        for (port = 1; port < limit; port++)
+        {
+            if (port == _channels.Length)
+                Array.Resize(ref _channels, _channels.Length + Bucket);
+            if (_channels[port].State == EventChannelState.Closed)
+                return XenErrno.None;
+        }
+
+        return XenErrno.ENOSPC;
+    }
+
+    private void Bind(uint port, EventChannel channel, string what)
+    {
+        _channels[port] = channel;
+        Report(port, what);
+    }
+
+    private void Report(uint port, string what)
+    {
+        if (_domain.Xen.Events.Wants<EventChannelChanged>())
+            _domain.Xen.Events.Emit(new EventChannelChanged(_domain.Id, port, what));
+    }
+
+    private static bool IsGlobal(uint virq) => (Virq)virq is not (Virq.Timer or Virq.Debug or Virq.XenOprof or Virq.XenPmu);
+}

@@ -1,0 +1,94 @@
+using XenSim.Guest.Memory;
+using XenSim.Hypervisor.Domains;
+using XenSim.Hypervisor.Public;
+
+namespace XenSim.Hypervisor.Memory;
+
+/// <summary>Owners, counts and types of every machine frame (frame_table), with the allocator and the machine-to-physical table.</summary>
+/// <remarks>Source: RELEASE-4.0.4 xen/include/asm-x86/mm.h, xen/arch/x86/mm.c: get_page, put_page.</remarks>
+public sealed class FrameTable
+{
+    private readonly PageInfo[] _pages;
+
+    internal FrameTable(PhysicalMemory memory, ulong reservedBelow)
+    {
+        Memory = memory;
+        _pages = new PageInfo[memory.FrameCount];
+        Array.Fill(_pages, new PageInfo { Owner = PageInfo.NoOwner });
+        Allocator = new FrameAllocator(memory.FrameCount, reservedBelow);
+    }
+
+    public PhysicalMemory Memory { get; }
+
+    /// <summary>The heap. It knows free and used, not owners.</summary>
+    public FrameAllocator Allocator { get; }
+
+    /// <summary>Unit: frames.</summary>
+    public ulong FrameCount => (ulong)_pages.Length;
+
+    /// <summary>The entry of a frame that exists (<see cref="IsValid"/>).</summary>
+    public ref PageInfo this[Mfn mfn] => ref _pages[mfn.Value];
+
+    /// <summary>mfn_valid: RAM that has a frame-table entry.</summary>
+    public bool IsValid(Mfn mfn) => mfn.Value < (ulong)_pages.Length;
+
+    /// <summary>get_page: takes a general reference if the frame exists and belongs to <paramref name="owner"/>.</summary>
+    public bool TryGetPage(Mfn mfn, DomainId owner)
+    {
+        if (!IsValid(mfn))
+            return false;
+        ref PageInfo page = ref _pages[mfn.Value];
+        if (page.Owner != owner.Value || page.Count == 0)
+            return false;
+        page.Count++;
+        return true;
+    }
+
+    /// <summary>put_page: the last reference frees the frame.</summary>
+    public void PutPage(Mfn mfn)
+    {
+        ref PageInfo page = ref _pages[mfn.Value];
+        if (--page.Count == 0)
+            Free(mfn);
+    }
+
+    /// <summary>assign_pages for one frame: it belongs to the domain, which holds the allocation reference.</summary>
+    internal void Assign(Mfn mfn, DomainId owner)
+        => _pages[mfn.Value] = new PageInfo { Owner = owner.Value, Count = 1, Flags = PageFlags.Allocated | PageFlags.InUse };
+
+    /// <summary>share_xen_page_with_guest: a Xen heap page lent to a domain, typed writable or not at all.</summary>
+    internal void ShareWithGuest(Mfn mfn, DomainId owner, bool writable)
+        => _pages[mfn.Value] = new PageInfo
+        {
+            Owner = owner.Value,
+            Count = 2,
+            Flags = PageFlags.Allocated | PageFlags.InUse | PageFlags.XenHeap | PageFlags.Validated,
+            Type = writable ? PageType.PGT_writable_page : PageType.PGT_none,
+            TypeCount = 1,
+        };
+
+    /// <summary>A frame of Xen's own, invisible to domains.</summary>
+    internal void AssignToXen(Mfn mfn)
+        => _pages[mfn.Value] = new PageInfo { Owner = PageInfo.NoOwner, Count = 1, Flags = PageFlags.InUse | PageFlags.XenHeap };
+
+    internal void Free(Mfn mfn)
+    {
+        _pages[mfn.Value] = new PageInfo { Owner = PageInfo.NoOwner };
+        Memory.Writable(mfn.Value).Clear();
+        Allocator.Free(mfn, 0);
+        Freed?.Invoke(mfn);
+    }
+
+    /// <summary>Told of every freed frame: the machine-to-physical entry goes stale.</summary>
+    internal Action<Mfn>? Freed { get; set; }
+
+    /// <summary>Frames that a domain owns, in frame order. Unit: machine frames.</summary>
+    public IEnumerable<Mfn> OwnedBy(Domain domain)
+    {
+        for (ulong i = 0; i < (ulong)_pages.Length; i++)
+        {
+            if (_pages[i].Owner == domain.Id.Value)
+                yield return new Mfn(i);
+        }
+    }
+}

@@ -1,0 +1,43 @@
+using XenSim.Hypervisor.Boot;
+using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Events;
+using XenSim.Hypervisor.Public.Stages;
+
+namespace XenSim.Hypervisor;
+
+/// <summary>What the hypervisor is built and started with: data only.</summary>
+public sealed record XenOptions
+{
+    public required XenRelease Release { get; init; }
+
+    public required HostModel Host { get; init; }
+
+    /// <summary>False: the 32-bit PAE hypervisor (4.0 only).</summary>
+    public bool Host64 { get; init; } = true;
+
+    /// <summary>CONFIG_X86_SUPERVISOR_MODE_KERNEL of 4.0's 32-bit build: dom0's kernel runs in ring 0 and there are no other domains.</summary>
+    public bool SupervisorModeKernel { get; init; }
+
+    /// <summary>CONFIG_PV32, a build option of 4.17: whether a 64-bit hypervisor takes 32-bit PV guests.</summary>
+    public bool Pv32 { get; init; } = true;
+
+    /// <summary>debug=y build: argument registers are clobbered after hypercalls.</summary>
+    public bool DebugBuild { get; init; }
+
+    /// <summary>The machine's memory. Unit: MiB.</summary>
+    public ulong MemoryMiB { get; init; } = 1024;
+
+    /// <summary>Xen's own command line.</summary>
+    public string CommandLine { get; init; } = "";
+
+    /// <summary>Address of <c>hypercall</c> in a supervisor-mode build, the target of the ring 0 stubs' lcall.</summary>
+    public ulong HypercallEntry { get; init; } = 0xff1d_dab0;
+
+    public required IEventSink Events { get; init; }
+
+    /// <summary>Fault injection by stage name: a failed outcome replaces the stage's work.</summary>
+    public Func<string, StageOutcome?>? StageFaults { get; init; }
+
+    /// <summary>Fault injection by call name (<c>XEN_DOMCTL_hypercall_init</c>, <c>XENMEM_populate_physmap</c>, <c>mmu_update</c> …).</summary>
+    public Func<string, XenErrno?>? CallFaults { get; init; }
+}
