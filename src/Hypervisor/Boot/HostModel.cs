@@ -10,7 +10,7 @@ public enum HostVendor
 }
 
 /// <summary>A CPUID leaf's number. <see cref="AnySubleaf"/> where the leaf has no sub-leaves.</summary>
-public readonly record struct CpuidLeaf(uint Leaf, uint Subleaf)
+public readonly record struct CpuidIndex(uint Leaf, uint Subleaf)
 {
     public const uint AnySubleaf = uint.MaxValue;
 }
@@ -26,7 +26,7 @@ public sealed record HostModel
     public required uint CpuKhz { get; init; }
 
     /// <summary>What CPUID answers on the bare machine.</summary>
-    public required IReadOnlyDictionary<CpuidLeaf, CpuidResult> Leaves { get; init; }
+    public required IReadOnlyDictionary<CpuidIndex, CpuidResult> Leaves { get; init; }
 
     /// <summary>Readable machine registers.</summary>
     public IReadOnlyDictionary<uint, ulong> Msrs { get; init; } = new Dictionary<uint, ulong>();

@@ -1,0 +1,267 @@
+using XenSim.Guest.Cpu;
+using XenSim.Hypervisor.Hypercalls;
+using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Events;
+
+namespace XenSim.Hypervisor.Domains;
+
+/// <summary>Why a vCPU may not run beside its coarse state (struct vcpu's pause_flags). Counts, where Xen counts, are next to it.</summary>
+[Flags]
+public enum PauseFlags
+{
+    None = 0,
+
+    /// <summary>VPF_down: not brought up, or taken down.</summary>
+    Down = 1,
+
+    /// <summary>VPF_blocked: waits for any event.</summary>
+    Blocked = 2,
+}
+
+/// <summary>A trap-table entry of a PV guest. DPL in bits 1:0 of <see cref="Flags"/>, bit 2 masks events on entry.</summary>
+public readonly record struct TrapInfo(ushort Cs, ulong Address, byte Flags)
+{
+    public int Dpl => Flags & 3;
+
+    public bool MasksEvents => (Flags & 4) != 0;
+}
+
+/// <summary>A callback that a PV guest registered.</summary>
+public readonly record struct GuestCallback(ushort Cs, ulong Address, bool MasksEvents);
+
+/// <summary>A virtual CPU: the architectural one, and what Xen keeps beside it.</summary>
+public sealed class Vcpu : ICpuPolicy, IDisposable
+{
+    /// <summary>Port number that no event channel has: the vCPU is not polling.</summary>
+    private const long NotPolling = -1;
+    private long _polledPort = NotPolling;
+
+    internal Vcpu(Domain domain, int id)
+    {
+        Domain = domain;
+        Id = id;
+        Memory = new GuestMemory(this);
+        Call = new HypercallCall(domain.Xen, domain) { Vcpu = this, Memory = Memory };
+        MulticallCall = new HypercallCall(domain.Xen, domain) { Vcpu = this, Memory = Memory, Issuer = Issuer.Multicall };
+        Cpu = new VirtualCpu(domain.Xen.Memory, this, domain.IsHvm ? Intercepts.HardwareGuest : Intercepts.ParavirtualGuest, domain.Physmap);
+        VcpuInfo = id < SharedInfoLayout.LegacyVcpus
+            ? new VcpuInfo(domain.Xen.Memory, domain.SharedInfo.Frame, id * SharedInfoLayout.VcpuInfoSize)
+            : default;
+    }
+
+    public Domain Domain { get; }
+
+    public int Id { get; }
+
+    /// <summary>The architectural processor.</summary>
+    public VirtualCpu Cpu { get; }
+
+    /// <summary>Coarse life: a value of the table derived from <see cref="VcpuLife"/>.</summary>
+    public VcpuState State { get; private set; } = VcpuState.Offline;
+
+    /// <summary>arch_set_info_guest succeeded once.</summary>
+    public bool IsInitialised { get; internal set; }
+
+    /// <summary>vcpu_pause count; the domain has its own.</summary>
+    public int PauseCount { get; internal set; }
+
+    public PauseFlags PauseFlags { get; internal set; } = PauseFlags.Down;
+
+    /// <summary>TF_kernel_mode: a 64-bit PV guest's kernel (not its user code) is running.</summary>
+    public bool KernelMode { get; internal set; } = true;
+
+    /// <summary>Base table while the guest kernel runs; a 64-bit guest has a second one for user mode.</summary>
+    public Mfn GuestTable { get; internal set; } = Mfn.Invalid;
+
+    public Mfn GuestTableUser { get; internal set; } = Mfn.Invalid;
+
+    /// <summary>Xen's own L4 above a 32-bit guest's L3 on the 64-bit hypervisor.</summary>
+    internal Mfn CompatL4 { get; set; } = Mfn.Invalid;
+
+    public TrapInfo[] TrapTable { get; } = new TrapInfo[256];
+
+    public ulong KernelSs { get; internal set; }
+
+    public ulong KernelSp { get; internal set; }
+
+    /// <summary>The guest's view of CR0-CR7.</summary>
+    public ulong[] ControlRegisters { get; } = new ulong[8];
+
+    public GuestCallback EventCallback { get; internal set; }
+
+    public GuestCallback FailsafeCallback { get; internal set; }
+
+    public GuestCallback SyscallCallback { get; internal set; }
+
+    public GuestCallback Syscall32Callback { get; internal set; }
+
+    public GuestCallback SysenterCallback { get; internal set; }
+
+    public GuestCallback NmiCallback { get; internal set; }
+
+    public IReadOnlyList<Mfn> GdtFrames { get; internal set; } = [];
+
+    public uint GdtEntries { get; internal set; }
+
+    public ulong LdtBase { get; internal set; }
+
+    public uint LdtEntries { get; internal set; }
+
+    /// <summary>LDT pages that are mapped, by index; faults fill them in.</summary>
+    internal Mfn[] LdtFrames { get; } = CreateLdtFrames();
+
+    /// <summary>GS bases of the two modes of a 64-bit guest; the running mode's is in the CPU.</summary>
+    public ulong GsBaseKernel { get; internal set; }
+
+    public ulong GsBaseUser { get; internal set; }
+
+    /// <summary>Virtualised IOPL.</summary>
+    public int Iopl { get; internal set; }
+
+    /// <summary>VGCF_I387_VALID was given, or the guest used the FPU.</summary>
+    public bool FpuInitialised { get; internal set; }
+
+    /// <summary>Deadline of the one-shot timer (set_timer_op, VCPUOP_set_singleshot_timer). Unit: ns of virtual time; null = off.</summary>
+    public ulong? SingleshotTimer { get; internal set; }
+
+    /// <summary>Period of the periodic timer and its next deadline. Unit: ns; 0 = off.</summary>
+    public ulong PeriodicPeriod { get; internal set; }
+
+    public ulong PeriodicNext { get; internal set; }
+
+    /// <summary>When a poll with a timeout ends. Unit: ns of virtual time.</summary>
+    internal ulong? PollTimeout { get; set; }
+
+    /// <summary>Time spent running. Unit: ns of virtual time.</summary>
+    public ulong CpuTime { get; internal set; }
+
+    internal RunstateClock Runstate { get; } = new();
+
+    internal VcpuInfo VcpuInfo { get; set; }
+
+    /// <summary>True once VCPUOP_register_vcpu_info moved it.</summary>
+    internal bool VcpuInfoRegistered { get; set; }
+
+    internal uint[] VirqToPort { get; } = new uint[EventChannels.VirqCount];
+
+    internal GuestMemory Memory { get; }
+
+    internal HypercallCall Call { get; }
+
+    internal HypercallCall MulticallCall { get; }
+
+    internal bool InMulticall { get; set; }
+
+    /// <summary>A fault while delivering a fault: the domain crashes.</summary>
+    internal bool NmiPending { get; set; }
+
+    /// <summary>True when nothing keeps the vCPU from running now.</summary>
+    public bool IsRunnable => State is VcpuState.Runnable && PauseCount == 0 && Domain.PauseCount == 0 && !Domain.IsShuttingDown && !Domain.IsDying;
+
+    /// <summary>Guest virtual time as its TSC counts.</summary>
+    public ulong ReadTsc(long retiredInstructions) => Domain.TscAt(Domain.Xen.Scheduler.TimeOf(this));
+
+    public CpuidResult Cpuid(uint leaf, uint subleaf) => Domain.CpuPolicy.Answer(this, leaf, subleaf);
+
+    public void Dispose() => Cpu.Dispose();
+
+    /// <summary>Takes a step of the coarse life. A trigger that means nothing here is ignored, as Xen's flag operations are.</summary>
+    internal void Fire(VcpuTrigger trigger)
+    {
+        if (VcpuLife.Next(State, trigger) is not { } next)
+            return;
+        VcpuState from = State;
+        State = next;
+        Runstate.Enter(next, Domain.Xen.VirtualNanoseconds);
+        if (Domain.Xen.TraceVcpuStates && Domain.Xen.Events.Wants<StateChanged>())
+            Domain.Xen.Events.Emit(new StateChanged($"{Domain.Id}v{Id}", from.ToString(), trigger.ToString(), next.ToString()));
+    }
+
+    /// <summary>vcpu_mark_events_pending: the guest's flag, and a wake-up.</summary>
+    internal void MarkEventsPending()
+    {
+        if (VcpuInfo.MarkPending())
+            Kick();
+    }
+
+    /// <summary>vcpu_unblock.</summary>
+    internal void Kick()
+    {
+        if ((PauseFlags & PauseFlags.Blocked) == 0)
+            return;
+        PauseFlags &= ~PauseFlags.Blocked;
+        _polledPort = NotPolling;
+        PollTimeout = null;
+        Fire(VcpuTrigger.Wake);
+    }
+
+    /// <summary>Blocks until an event is delivered; at once awake if one is deliverable.</summary>
+    internal void Block()
+    {
+        PauseFlags |= PauseFlags.Blocked;
+        if (State == VcpuState.Runnable)
+            Fire(VcpuTrigger.Schedule);
+        Fire(VcpuTrigger.Block);
+    }
+
+    /// <summary>do_poll: blocks for a port. <paramref name="port"/> 0 = any of several.</summary>
+    internal void Poll(uint port, ulong? timeout)
+    {
+        _polledPort = port;
+        PollTimeout = timeout;
+        Block();
+    }
+
+    internal void WakeIfPolling(uint port)
+    {
+        if (_polledPort == 0 || _polledPort == port)
+            Kick();
+    }
+
+    internal void BringUp()
+    {
+        PauseFlags &= ~PauseFlags.Down;
+        Fire(VcpuTrigger.Up);
+    }
+
+    internal void TakeDown()
+    {
+        PauseFlags |= PauseFlags.Down;
+        Fire(VcpuTrigger.Down);
+    }
+
+    private static Mfn[] CreateLdtFrames()
+    {
+        Mfn[] frames = new Mfn[16];
+        Array.Fill(frames, Mfn.Invalid);
+        return frames;
+    }
+}
+
+/// <summary>Time spent in each runstate, as VCPUOP_get_runstate_info tells it. Unit: ns of virtual time.</summary>
+internal sealed class RunstateClock
+{
+    public const int Running = 0;
+    public const int Runnable = 1;
+    public const int Blocked = 2;
+    public const int Offline = 3;
+
+    public int State { get; private set; } = Offline;
+
+    public ulong EntryTime { get; private set; }
+
+    public ulong[] Time { get; } = new ulong[4];
+
+    public void Enter(VcpuState state, ulong now)
+    {
+        Time[State] += now - EntryTime;
+        EntryTime = now;
+        State = state switch
+        {
+            VcpuState.Running => Running,
+            VcpuState.Runnable => Runnable,
+            VcpuState.Blocked => Blocked,
+            _ => Offline,
+        };
+    }
+}

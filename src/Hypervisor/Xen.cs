@@ -1,0 +1,223 @@
+using XenSim.Guest.Memory;
+using XenSim.Hypervisor.Domains;
+using XenSim.Hypervisor.Hypercalls;
+using XenSim.Hypervisor.Memory;
+using XenSim.Hypervisor.Profiles;
+using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Boundary;
+using XenSim.Hypervisor.Public.Events;
+using XenSim.Hypervisor.Scheduling;
+
+namespace XenSim.Hypervisor;
+
+/// <summary>A machine with Xen on it: memory, domains, and the ways in for dom0's tools and for guests.</summary>
+public sealed partial class Xen : IDisposable
+{
+    /// <summary>Xen itself and the low megabyte lie below this: no domain gets these frames. Unit: frames (16 MiB).</summary>
+    private const ulong ReservedFrames = 0x1000;
+
+    /// <summary>The first megabyte belongs to DOMID_IO (RELEASE-4.0.4 mm.c: arch_init_memory).</summary>
+    private const ulong LowMegabyteFrames = 0x100;
+
+    private readonly SortedList<ushort, Domain> _domains = [];
+    private readonly Queue<Domain> _shutDown = [];
+    private readonly HashSet<string> _reported = [];
+    private string? _stopRequest;
+    private string? _unimplemented;
+    private ushort _rover;
+
+    /// <exception cref="ArgumentException">The options contradict each other or the machine is too small.</exception>
+    public Xen(XenOptions options)
+    {
+        if (options.MemoryMiB is < 64 or > 1 << 20)
+            throw new ArgumentException("memory must be between 64 MiB and 1 TiB", nameof(options));
+        if (options.Release != XenRelease.V4_0 && (!options.Host64 || options.SupervisorModeKernel))
+            throw new ArgumentException("only 4.0 has a 32-bit hypervisor", nameof(options));
+        if (options.SupervisorModeKernel && options.Host64)
+            throw new ArgumentException("supervisor_mode_kernel is an option of the 32-bit hypervisor", nameof(options));
+        Options = options;
+        Events = options.Events;
+        Profile = XenProfile.For(options.Release);
+        Memory = new PhysicalMemory(options.MemoryMiB << 8);
+        Frames = new FrameTable(Memory, ReservedFrames);
+        for (ulong f = 0; f < LowMegabyteFrames; f++)
+            Frames[new Mfn(f)].Owner = DomainId.Io.Value;
+        M2p = new MachineToPhys(Frames, options.Host64);
+        Frames.Freed = mfn => M2p.Set(mfn, Pfn.Invalid);
+        Mappings = new XenMappings(this);
+        PageTypes = new PageTypes(this);
+        Scheduler = new Scheduler(this);
+        Hypercalls = new HypercallDispatcher(this);
+    }
+
+    public XenOptions Options { get; }
+
+    public XenProfile Profile { get; }
+
+    public IEventSink Events { get; }
+
+    public PhysicalMemory Memory { get; }
+
+    public FrameTable Frames { get; }
+
+    public MachineToPhys M2p { get; }
+
+    public PageTypes PageTypes { get; }
+
+    public XenMappings Mappings { get; }
+
+    public Scheduler Scheduler { get; }
+
+    public HypercallDispatcher Hypercalls { get; }
+
+    /// <summary>Living domains in order of their numbers.</summary>
+    public IReadOnlyList<Domain> Domains => (IReadOnlyList<Domain>)_domains.Values;
+
+    /// <summary>Guest instructions retired so far.</summary>
+    public long Instructions => Scheduler.Instructions;
+
+    /// <summary>Virtual time. Unit: ns.</summary>
+    public ulong VirtualNanoseconds => Scheduler.Now;
+
+    /// <summary>Whether every schedule and block of a vCPU is an event; off, because a boot has hundreds of thousands.</summary>
+    public bool TraceVcpuStates { get; set; }
+
+    /// <summary>dom0's privcmd: every call has dom0 as its caller.</summary>
+    /// <exception cref="InvalidOperationException">There is no dom0 yet.</exception>
+    public IHypercallChannel ToolChannel => _tools ??= new ToolBoundary(this, Dom0);
+
+    public IForeignMemory Foreign => (IForeignMemory)ToolChannel;
+
+    public IToolEvents ToolEvents => (IToolEvents)ToolChannel;
+
+    private ToolBoundary? _tools;
+
+    internal bool ToolPortPending { get; set; }
+
+    /// <summary>sched_op yield, or a vCPU with a higher claim: the slice ends.</summary>
+    internal bool SchedulePending { get; set; }
+
+    internal bool WantsToStop => _stopRequest is not null || _unimplemented is not null || _shutDown.Count > 0;
+
+    private Domain Dom0 => FindDomain(DomainId.Dom0) ?? throw new InvalidOperationException("there is no dom0: boot one, or call CreateControlDomain");
+
+    public Domain? FindDomain(DomainId id) => _domains.GetValueOrDefault(id.Value);
+
+    /// <summary>
+    /// A domain 0 without code: it owns no page and runs nothing, but the tools' calls come from it. What stands in when the
+    /// dom0 path is not what is being simulated.
+    /// </summary>
+    public Domain CreateControlDomain()
+    {
+        Domain d = CreateDomain(DomainId.Dom0, new DomainKind { IsPrivileged = true, MaxVcpus = 1, IsXenStore = true });
+        d.AddVcpu();
+        return d;
+    }
+
+    /// <summary>domain_create: the domain, paused by its creator.</summary>
+    public Domain CreateDomain(DomainId id, DomainKind kind)
+    {
+        Domain d = new(this, id, kind);
+        _domains.Add(id.Value, d);
+        if (id != DomainId.Dom0)
+            d.PauseByController();
+        Events.Emit(new DomainCreated(id));
+        return d;
+    }
+
+    /// <summary>Next free number after the last one handed out, or null if all are taken.</summary>
+    internal DomainId? NextFreeId()
+    {
+        for (ushort i = 1; i < DomainId.FirstReserved.Value; i++)
+        {
+            ushort id = (ushort)((_rover + i) % DomainId.FirstReserved.Value);
+            if (id != 0 && !_domains.ContainsKey(id))
+            {
+                _rover = id;
+                return new DomainId(id);
+            }
+        }
+
+        return null;
+    }
+
+    internal void Remove(Domain domain) => _domains.Remove(domain.Id.Value);
+
+    /// <summary>Runs guests until something in <paramref name="limits"/> or a guest itself stops the run.</summary>
+    public RunStop Run(RunLimits limits) => Scheduler.Run(limits);
+
+    /// <summary>Makes <see cref="Run"/> come back after the current exit: for what the session sees in the events.</summary>
+    public void RequestStop(string why) => _stopRequest ??= why;
+
+    /// <summary>A line of Xen's own log.</summary>
+    public void Log(LogLevel level, string text) => Events.Emit(new LogLine("XEN", level, text));
+
+    /// <summary>
+    /// Names something that is missing, once. <paramref name="ours"/>: real Xen has it and going on would be a lie, so the run
+    /// stops too. Otherwise Xen refuses it as well, and the caller gets Xen's errno.
+    /// </summary>
+    public void NotImplemented(string name, string detail, bool ours)
+    {
+        if (_reported.Add(name))
+            Events.Emit(new NotImplementedHere(name, detail, ours));
+        if (ours)
+            _unimplemented ??= $"{name}: {detail}";
+    }
+
+    /// <summary>get_s_time as TSC ticks of the host. Unit: ticks.</summary>
+    public ulong TscAt(ulong nanoseconds) => (ulong)((UInt128)nanoseconds * Options.Host.CpuKhz / 1_000_000);
+
+    /// <summary>send_global_virq: to dom0, if it bound it.</summary>
+    internal void RaiseGlobalVirq(Virq virq)
+    {
+        if (FindDomain(DomainId.Dom0) is { Vcpus.Count: > 0 } dom0 && !dom0.IsDying)
+            dom0.EventChannels.RaiseVirq(dom0.Vcpus[0], virq);
+    }
+
+    internal void NoteShutdown(Domain domain) => _shutDown.Enqueue(domain);
+
+    internal Domain? TakeShutdown() => _shutDown.TryDequeue(out Domain? d) ? d : null;
+
+    internal string? TakeStopRequest()
+    {
+        string? why = _stopRequest;
+        _stopRequest = null;
+        return why;
+    }
+
+    internal string? TakeUnimplemented()
+    {
+        string? what = _unimplemented;
+        _unimplemented = null;
+        return what;
+    }
+
+    internal void ReportStart(Vcpu v) => Events.Emit(new GuestStarted(v.Domain.Id, v.Id, v.Cpu.Rip));
+
+    /// <summary>domain_set_outstanding_pages: promises frames, or gives a promise back with 0.</summary>
+    internal XenErrno SetOutstandingPages(Domain d, ulong pages)
+    {
+        if (pages == 0)
+        {
+            Frames.Allocator.OutstandingClaims -= d.OutstandingPages;
+            d.OutstandingPages = 0;
+            return XenErrno.None;
+        }
+
+        if (d.OutstandingPages != 0 || pages <= d.TotPages || pages > d.MaxPages)
+            return XenErrno.EINVAL;
+        ulong claim = pages - d.TotPages;
+        if (claim > Frames.Allocator.FreeCount - Frames.Allocator.OutstandingClaims)
+            return XenErrno.ENOMEM;
+        d.OutstandingPages = claim;
+        Frames.Allocator.OutstandingClaims += claim;
+        return XenErrno.None;
+    }
+
+    public void Dispose()
+    {
+        foreach (Domain d in _domains.Values)
+            d.Dispose();
+        Memory.Dispose();
+    }
+}
