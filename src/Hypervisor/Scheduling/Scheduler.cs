@@ -1,6 +1,5 @@
 using XenSim.Guest.Cpu;
 using XenSim.Hypervisor.Domains;
-using XenSim.Hypervisor.Public.Events;
 using XenSim.Hypervisor.Traps;
 
 namespace XenSim.Hypervisor.Scheduling;
