@@ -1,1 +1,13 @@
-return 0;
+using XenSim.Simulator.Commands;
+
+using CancellationTokenSource stop = new();
+Console.CancelKeyPress += (_, e) =>
+{
+    // A second Ctrl-C ends the process at once.
+    e.Cancel = !stop.IsCancellationRequested;
+    stop.Cancel();
+};
+bool interactive = !Console.IsErrorRedirected && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"))
+    && Environment.GetEnvironmentVariable("TERM") != "dumb";
+using Stream output = Console.OpenStandardOutput();
+return (int)Application.Run(args, new Terminal(output, Console.Error, interactive, stop.Token));

@@ -1,0 +1,81 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using XenSim.Hypervisor.Public;
+using XenSim.Simulator.Input;
+using XenSim.Simulator.Scenarios.Shapes;
+using XenSim.Simulator.Session;
+
+namespace XenSim.Simulator.Commands;
+
+/// <summary>Options that several commands share, with values checked while parsing.</summary>
+internal static class Options
+{
+    public static Option<XenRelease> Release() => Choice("--xen", "The Xen release.", XenRelease.V4_17, new Dictionary<string, XenRelease>
+    {
+        ["4.0"] = XenRelease.V4_0,
+        ["4.17"] = XenRelease.V4_17,
+    });
+
+    /// <summary>One of a few words, with the nearest one in the error.</summary>
+    public static Option<T> Choice<T>(string name, string description, T initial, IReadOnlyDictionary<string, T> choices)
+    {
+        string initialName = choices.FirstOrDefault(c => Equals(c.Value, initial)).Key ?? "";
+        return new Option<T>(name)
+        {
+            Description = $"{description} One of: {string.Join(", ", choices.Keys)}{(initialName.Length > 0 ? $" (default {initialName})" : "")}.",
+            HelpName = string.Join("|", choices.Keys),
+            DefaultValueFactory = _ => initial,
+            CustomParser = result => Chosen(result, name, choices, initial),
+        };
+    }
+
+    /// <summary>A number, decimal or 0x…, within bounds.</summary>
+    public static Option<ulong> Number(string name, string description, string unit, ulong initial, ulong least, ulong most) => new(name)
+    {
+        Description = description,
+        HelpName = unit,
+        DefaultValueFactory = _ => initial,
+        CustomParser = result => Parsed(result, name, least, most),
+    };
+
+    public static Option<int> Verbosity() => new("-v", "-vv", "-vvv", "-vvvv")
+    {
+        Description = "Show more of the log lines, as xl -v does: -v, -vv or -vvv.",
+        Arity = ArgumentArity.Zero,
+        CustomParser = _ => 0,
+    };
+
+    /// <summary>How many v were given, in whatever form: -v -v, -vv.</summary>
+    public static int CountVerbosity(ParseResult parsed)
+        => parsed.Tokens.Where(t => t.Type == TokenType.Option && t.Value.StartsWith("-v", StringComparison.Ordinal)).Sum(t => t.Value.Count(c => c == 'v'));
+
+    public static Option<Until> Until() => new("--until")
+    {
+        Description = $"Stop when this is reached: {Session.Until.Forms}.",
+        HelpName = "CONDITION",
+        DefaultValueFactory = _ => Session.Until.Shutdown,
+        CustomParser = result =>
+        {
+            if (!Session.Until.TryParse(result.Tokens[0].Value, out Until until))
+                result.AddError($"--until takes {Session.Until.Forms}, not \"{result.Tokens[0].Value}\".");
+            return until;
+        },
+    };
+
+    private static T Chosen<T>(ArgumentResult result, string option, IReadOnlyDictionary<string, T> choices, T initial)
+    {
+        string given = result.Tokens[0].Value;
+        if (choices.TryGetValue(given, out T? chosen))
+            return chosen;
+        result.AddError($"{option} cannot be \"{given}\": {NearestName.Hint(given, [.. choices.Keys])}");
+        return initial;
+    }
+
+    private static ulong Parsed(ArgumentResult result, string option, ulong least, ulong most)
+    {
+        string given = result.Tokens[0].Value;
+        if (!NumberShape.TryParse(given, out ulong value) || value < least || value > most)
+            result.AddError($"{option} takes a number from {least} to {most}, not \"{given}\".");
+        return value;
+    }
+}

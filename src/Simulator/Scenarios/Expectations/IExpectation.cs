@@ -1,0 +1,78 @@
+using XenSim.Hypervisor.Public;
+using XenSim.Simulator.Input;
+using XenSim.Simulator.Session;
+using XenSim.Simulator.Tracing;
+
+namespace XenSim.Simulator.Scenarios.Expectations;
+
+/// <summary>When an expectation is looked at.</summary>
+public enum Moment
+{
+    /// <summary>The domain is built, its first instruction has not run.</summary>
+    Entry,
+
+    /// <summary>The session is over.</summary>
+    End,
+}
+
+/// <summary>Something a scenario says will be so.</summary>
+public interface IExpectation
+{
+    /// <summary>The keyword it was written under.</summary>
+    string Keyword { get; }
+
+    /// <summary>Where it stands in the scenario.</summary>
+    Mark Mark { get; }
+
+    Moment Moment { get; }
+
+    /// <summary>Null when it holds, else one line: what was expected and what came instead.</summary>
+    string? Check(IEvidence evidence);
+}
+
+/// <summary>What expectations may look at.</summary>
+public interface IEvidence
+{
+    IReadOnlyList<TimedEvent> Events { get; }
+
+    /// <summary>Null while the session runs.</summary>
+    SessionOutcome? Outcome { get; }
+
+    /// <summary>Null when no guest instruction was ever about to run.</summary>
+    GuestEntry? Entry { get; }
+
+    /// <summary>In the order they were written.</summary>
+    IReadOnlyList<WrittenHypercallPage> HypercallPages { get; }
+
+    /// <summary>The domain the scenario is about; null if it never came into being.</summary>
+    DomainId? Subject { get; }
+
+    /// <summary>The subject's life now: null when it is gone.</summary>
+    DomainState? Domain { get; }
+
+    /// <summary>Reads memory as the subject's vCPU 0 sees it; false if it is not mapped.</summary>
+    bool TryReadVirtual(VirtualAddress address, Span<byte> destination);
+
+    /// <summary>Reads a pseudo-physical page of the subject; false if there is none.</summary>
+    bool TryReadPhysical(ulong address, Span<byte> destination);
+
+    /// <summary>A node of xenstore; null if it does not exist.</summary>
+    string? ReadXenStore(string path);
+}
+
+/// <summary>What is left of a domain.</summary>
+/// <param name="Pages">Pages it owns.</param>
+public sealed record DomainState(bool Paused, bool ShutDown, ulong Pages, bool Is32Bit);
+
+/// <summary>An expectation made of a check and its place, so that a keyword is one function.</summary>
+public sealed class Expectation(string keyword, Mark mark, Moment moment, Func<IEvidence, string?> check) : IExpectation
+{
+    public string Keyword => keyword;
+
+    public Mark Mark => mark;
+
+    public Moment Moment => moment;
+
+    public string? Check(IEvidence evidence)
+        => moment == Moment.Entry && evidence.Entry is null ? "no guest ever started" : check(evidence);
+}

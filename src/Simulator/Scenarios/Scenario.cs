@@ -1,0 +1,21 @@
+using System.Collections.Immutable;
+using XenSim.Simulator.Scenarios.Expectations;
+using XenSim.Simulator.Session;
+
+namespace XenSim.Simulator.Scenarios;
+
+/// <summary>A scenario file, read and checked.</summary>
+public sealed record Scenario
+{
+    /// <summary>Path as the user gave it.</summary>
+    public string File { get; init; } = "";
+
+    public string Name { get; init; } = "";
+
+    /// <summary>What a reader learns from it, in one line.</summary>
+    public string Description { get; init; } = "";
+
+    public SessionOptions Session { get; init; } = new();
+
+    public ImmutableList<IExpectation> Expectations { get; init; } = [];
+}

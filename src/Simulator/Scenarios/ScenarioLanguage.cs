@@ -1,0 +1,105 @@
+using System.Collections.Immutable;
+using XenSim.Hypervisor.Public;
+using XenSim.Simulator.Scenarios.Expectations;
+using XenSim.Simulator.Scenarios.Shapes;
+using XenSim.Simulator.Session;
+
+namespace XenSim.Simulator.Scenarios;
+
+/// <summary>The keys of a scenario file. Reader, schema and documentation all come from here.</summary>
+internal static class ScenarioLanguage
+{
+    private const ulong MostMemoryMiB = 65_536;
+
+    private static readonly ChoiceShape<GuestType> s_guestType = new("a guest type", new Dictionary<string, GuestType>
+    {
+        ["pv"] = GuestType.Pv,
+        ["pvh"] = GuestType.Pvh,
+        ["hvm"] = GuestType.Hvm,
+    });
+
+    private static readonly ChoiceShape<BootPath> s_path = new("a path", new Dictionary<string, BootPath>
+    {
+        ["domu"] = BootPath.DomU,
+        ["stubdom"] = BootPath.Stubdom,
+        ["dom0"] = BootPath.Dom0,
+        ["hvm"] = BootPath.Hvm,
+    });
+
+    private static readonly ObjectShape<HostSpec> s_host = new("host", new HostSpec(),
+    [
+        Field<HostSpec>.Of(
+            "vendor", "The CPU's maker, which decides between SVM and VMX.",
+            new ChoiceShape<HostVendor>("a vendor", new Dictionary<string, HostVendor> { ["amd"] = HostVendor.Amd, ["intel"] = HostVendor.Intel }),
+            (h, v) => h with { Vendor = v }),
+        Field<HostSpec>.Of(
+            "bits", "Word size of the hypervisor: 64, or 32 with xen: \"4.0\".",
+            new ChoiceShape<int>("a word size", new Dictionary<string, int> { ["32"] = 32, ["64"] = 64 }), (h, v) => h with { Bits = v }),
+        Field<HostSpec>.Of("memory", "Memory of the machine in MiB.", new NumberShape(64, MostMemoryMiB), (h, v) => h with { MemoryMiB = v }),
+        Field<HostSpec>.Of(
+            "supervisor-mode-kernel", "The 4.0 build whose dom0 runs in ring 0 and which has no other domains.", new BooleanShape(),
+            (h, v) => h with { SupervisorModeKernel = v }),
+        Field<HostSpec>.Of("pv32", "Whether a 4.17 build takes 32-bit PV guests (CONFIG_PV32).", new BooleanShape(), (h, v) => h with { Pv32 = v }),
+        Field<HostSpec>.Of("cmdline", "Xen's own command line.", new TextShape(longest: 1023), (h, v) => h with { CommandLine = v }),
+        Field<HostSpec>.Of(
+            "hypercall-entry", "Link address of Xen's entry that ring-0 stubs call.", new NumberShape(0, uint.MaxValue), (h, v) => h with { HypercallEntry = v }),
+    ],
+    h => h is { SupervisorModeKernel: true, Bits: 64 } ? "supervisor-mode-kernel needs bits: 32, only the 32-bit hypervisor has that build" : null);
+
+    private static readonly ObjectShape<GuestSpec> s_guest = new("guest", new GuestSpec(),
+    [
+        Field<GuestSpec>.Of("type", "pv, pvh or hvm.", s_guestType, (g, v) => g with { Type = v }),
+        Field<GuestSpec>.Of("kernel", "A built-in guest's name, or a file relative to the scenario.", new KernelShape(), (g, v) => g with { Kernel = v }, required: true),
+        Field<GuestSpec>.Of("ramdisk", "A file relative to the scenario.", new FileShape("a ramdisk"), (g, v) => g with { Ramdisk = v }),
+        Field<GuestSpec>.Of("cmdline", "The kernel's command line.", new TextShape(), (g, v) => g with { CommandLine = v }),
+        Field<GuestSpec>.Of("memory", "The guest's memory in MiB.", new NumberShape(1, MostMemoryMiB), (g, v) => g with { MemoryMiB = v }),
+        Field<GuestSpec>.Of("vcpus", "Number of vCPUs.", new NumberShape(1, 32), (g, v) => g with { Vcpus = (uint)v }),
+        Field<GuestSpec>.Of("name", "The domain's name.", new TextShape("a name", 64), (g, v) => g with { Name = v }),
+    ]);
+
+    private static readonly ObjectShape<SessionLimits> s_limits = new("limits", new SessionLimits(),
+    [
+        Field<SessionLimits>.Of("instructions", "Guest instructions.", new NumberShape(1, long.MaxValue), (l, v) => l with { Instructions = (long)v }),
+        Field<SessionLimits>.Of("virtual-time", "Virtual time, as in 10s.", new VirtualTimeShape(), (l, v) => l with { VirtualNanoseconds = v }),
+    ]);
+
+    private sealed record FaultFields(string? Stage, string? Hypercall, XenErrno Errno, long? Code, ulong? Occurrence);
+
+    private static readonly ObjectShape<FaultFields> s_fault = new("a fault", new FaultFields(null, null, XenErrno.None, null, null),
+    [
+        Field<FaultFields>.Of("stage", "The stage that fails instead of doing its work.", new TextShape("a stage's name"), (f, v) => f with { Stage = v }),
+        Field<FaultFields>.Of(
+            "hypercall", "The hypercall or sub-operation that Xen refuses, by Xen's name.", new TextShape("a hypercall's name"), (f, v) => f with { Hypercall = v }),
+        Field<FaultFields>.Of("errno", "The errno it fails with.", XenShapes.Errno, (f, v) => f with { Errno = v }, required: true),
+        Field<FaultFields>.Of("code", "A stage's return value, where it is not its side's usual one.", new ResultShape(), (f, v) => f with { Code = v }),
+        Field<FaultFields>.Of("occurrence", "Only this call of it, counted from 1; without it every one fails.", new NumberShape(1, 1_000_000), (f, v) => f with { Occurrence = v }),
+    ],
+    f => (f.Stage is null) == (f.Hypercall is null) ? "a fault needs one of \"stage\" and \"hypercall\"" : null);
+
+    /// <summary>The whole file.</summary>
+    public static readonly ObjectShape<Scenario> File = new("a scenario", new Scenario(),
+    [
+        Field<Scenario>.Of("name", "A short name.", new TextShape("a name", 120), (s, v) => s with { Name = v }, required: true),
+        Field<Scenario>.Of("description", "What it teaches, in one line.", new TextShape("a sentence", 1000), (s, v) => s with { Description = v }, required: true),
+        Field<Scenario>.Of("xen", "The Xen release.", XenShapes.Release, (s, v) => s with { Session = s.Session with { Release = v } }, required: true),
+        Field<Scenario>.Of("host", "The host and the hypervisor's build.", s_host, (s, v) => s with { Session = s.Session with { Host = v } }),
+        Field<Scenario>.Of("path", "Which way the domain comes up.", s_path, (s, v) => s with { Session = s.Session with { Path = v } }, required: true),
+        Field<Scenario>.Of("guest", "The guest.", s_guest, (s, v) => s with { Session = s.Session with { Guest = v } }, required: true),
+        Field<Scenario>.Of("limits", "When to give up.", s_limits, (s, v) => s with { Session = s.Session with { Limits = v } }),
+        Field<Scenario>.Of("until", $"Stop when this is reached: {Until.Forms}.", new UntilShape(), (s, v) => s with { Session = s.Session with { Until = v } }),
+        Field<Scenario>.Of(
+            "faults", "Failures to inject.", new ListShape<FaultFields>(s_fault, "faults"),
+            (s, v) => s with { Session = s.Session with { Faults = [.. v.Select(f => ToFault(f.Value))] } }),
+        Field<Scenario>.Of(
+            "expect", "What must be so.", new ObjectShape<ImmutableList<IExpectation>>("expect", [], ExpectationCatalogue.Keywords),
+            (s, v) => s with { Expectations = v }, required: true),
+    ],
+    CheckTogether);
+
+    private static Fault ToFault(FaultFields f)
+        => new(f.Stage is null ? FaultPoint.Hypercall : FaultPoint.Stage, f.Stage ?? f.Hypercall!, f.Errno, f.Code, f.Occurrence);
+
+    /// <summary>What does not fit together, whoever asks: scenario files and the command line.</summary>
+    private static string? CheckTogether(Scenario scenario)
+        => scenario.Expectations.IsEmpty ? "a scenario that expects nothing proves nothing: add a keyword under \"expect\"" : OptionRules.Check(scenario.Session);
+}

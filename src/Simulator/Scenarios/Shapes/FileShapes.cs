@@ -1,0 +1,67 @@
+using System.Text.Json.Nodes;
+using XenSim.Simulator.BuiltInGuests;
+using XenSim.Simulator.Input;
+using XenSim.Simulator.Scenarios.Yaml;
+using XenSim.Simulator.Session;
+
+namespace XenSim.Simulator.Scenarios.Shapes;
+
+/// <summary>A file named relative to the scenario, read at once.</summary>
+internal sealed class FileShape(string what) : IShape<NamedBytes>
+{
+    public bool TryRead(YamlNode node, Reading reading, out NamedBytes value)
+    {
+        value = new NamedBytes("", []);
+        if (node is not YamlScalar { Text.Length: > 0 } scalar)
+            return reading.Expected(node, $"{what}'s file name");
+        try
+        {
+            value = new NamedBytes(scalar.Text, reading.ReadBeside(scalar.Text));
+            return true;
+        }
+        catch (InputException e)
+        {
+            reading.Report(node.Mark, $"{what} \"{scalar.Text}\": {e.Diagnostics[0].Message}", e.Diagnostics[0].Hint);
+            return false;
+        }
+    }
+
+    public JsonObject Schema() => new() { ["type"] = "string", ["minLength"] = 1 };
+}
+
+/// <summary>A built-in guest by name, or a file. A word without a dot or slash is meant as a name.</summary>
+internal sealed class KernelShape : IShape<NamedBytes>
+{
+    private static readonly FileShape s_file = new("the kernel");
+
+    public bool TryRead(YamlNode node, Reading reading, out NamedBytes value)
+    {
+        if (node is YamlScalar scalar && BuiltInGuest.Find(scalar.Text) is { } builtIn)
+        {
+            value = new NamedBytes(builtIn.Name, builtIn.Kernel);
+            return true;
+        }
+
+        if (node is YamlScalar { Text.Length: > 0 } name && name.Text.IndexOfAny(['.', '/']) < 0)
+        {
+            value = new NamedBytes("", []);
+            return reading.Expected(node, "a built-in guest or a file", NearestName.Hint(name.Text, BuiltInGuest.Names) ?? "write ./ before a file's name");
+        }
+
+        return s_file.TryRead(node, reading, out value);
+    }
+
+    public JsonObject Schema() => new() { ["type"] = "string", ["minLength"] = 1, ["examples"] = new JsonArray([.. BuiltInGuest.Names.Select(n => (JsonNode)n)]) };
+}
+
+/// <summary><c>shutdown</c>, <c>console:TEXT</c>, <c>hypercall:NAME</c>, <c>stage:NAME</c></summary>
+internal sealed class UntilShape : IShape<Until>
+{
+    public bool TryRead(YamlNode node, Reading reading, out Until value)
+    {
+        value = Until.Shutdown;
+        return (node is YamlScalar scalar && Until.TryParse(scalar.Text, out value)) || reading.Expected(node, Until.Forms);
+    }
+
+    public JsonObject Schema() => new() { ["type"] = "string", ["pattern"] = "^(shutdown|(console|hypercall|stage):.+)$" };
+}

@@ -1,0 +1,47 @@
+using System.Text.Json.Nodes;
+using XenSim.Simulator.Input;
+using XenSim.Simulator.Scenarios.Yaml;
+
+namespace XenSim.Simulator.Scenarios.Shapes;
+
+/// <summary>
+/// What a YAML value must look like: reads it, and describes itself as JSON schema. Both the reader and the published
+/// schema come from the same shapes, so they cannot disagree.
+/// </summary>
+public interface IShape<T>
+{
+    /// <summary>Reads a value; on false the problem has been reported to <paramref name="reading"/>.</summary>
+    bool TryRead(YamlNode node, Reading reading, out T value);
+
+    /// <summary>The JSON schema of the value, a fresh object.</summary>
+    JsonObject Schema();
+}
+
+/// <summary>The file that is being read and what was wrong with it so far.</summary>
+public sealed class Reading(string file, Func<string, byte[]> readBeside)
+{
+    /// <summary>Beyond this many problems the rest is noise.</summary>
+    private const int MostProblems = 20;
+    private readonly List<Diagnostic> _problems = [];
+
+    public string File { get; } = file;
+
+    public IReadOnlyList<Diagnostic> Problems => _problems;
+
+    /// <summary>Bytes of a file named relative to the scenario.</summary>
+    public byte[] ReadBeside(string path) => readBeside(path);
+
+    public void Report(Mark mark, string message, string? hint = null)
+    {
+        if (_problems.Count < MostProblems)
+            _problems.Add(new Diagnostic(File, mark, message, hint));
+    }
+
+    /// <summary>Reports that a value is of the wrong kind.</summary>
+    /// <returns>False, for use in a <c>return</c>.</returns>
+    public bool Expected(YamlNode node, string expected, string? hint = null)
+    {
+        Report(node.Mark, $"expected {expected}, found {node.Kind}", hint);
+        return false;
+    }
+}

@@ -1,0 +1,19 @@
+using XenSim.Hypervisor.Public;
+
+namespace XenSim.Simulator.Session;
+
+/// <summary>What does not fit together in a session's options.</summary>
+public static class OptionRules
+{
+    /// <returns>What is wrong and what would fix it, or null.</returns>
+    public static string? Check(SessionOptions o) => o switch
+    {
+        { Host.Bits: 32, Release: not XenRelease.V4_0 } => "the 32-bit hypervisor exists in Xen 4.0 only: use xen 4.0 or 64 bits",
+        { Host: { SupervisorModeKernel: true, Bits: not 32 } } => "supervisor-mode-kernel exists in the 32-bit hypervisor only: use 32 bits",
+        { Path: BootPath.Hvm, Guest.Type: GuestType.Pv } => "the hvm path needs a guest of type hvm or pvh",
+        { Path: BootPath.DomU or BootPath.Stubdom, Guest.Type: not GuestType.Pv } => "a guest of type hvm or pvh comes up on the path hvm",
+        { Path: BootPath.Dom0, Guest.Type: not GuestType.Pv } => "dom0 is a guest of type pv",
+        { Guest.Type: GuestType.Pvh, Release: XenRelease.V4_0 } => "PVH came after Xen 4.0: use type hvm or xen 4.17",
+        _ => null,
+    };
+}

@@ -1,0 +1,163 @@
+using XenSim.Hypervisor.Public;
+
+namespace XenSim.Simulator.Session;
+
+/// <summary>Which way a domain comes up.</summary>
+public enum BootPath
+{
+    /// <summary><c>create_domain → … → setup_hypercall_page</c>: a PV domain built by the tools.</summary>
+    DomU,
+
+    /// <summary>The device model's own PV domain, built by <c>libxl_create_stubdom</c>.</summary>
+    Stubdom,
+
+    /// <summary><c>__start_xen → construct_dom0</c>.</summary>
+    Dom0,
+
+    /// <summary>An HVM or PVH domain, which installs its page by CPUID and the MSR.</summary>
+    Hvm,
+}
+
+public enum GuestType
+{
+    Pv,
+    Pvh,
+    Hvm,
+}
+
+public enum HostVendor
+{
+    Amd,
+    Intel,
+}
+
+/// <summary>The host and the hypervisor's build.</summary>
+public sealed record HostSpec
+{
+    public HostVendor Vendor { get; init; } = HostVendor.Amd;
+
+    /// <summary>Word size of the hypervisor; 32 exists in 4.0 only. Unit: bits.</summary>
+    public int Bits { get; init; } = 64;
+
+    /// <summary>Unit: MiB.</summary>
+    public ulong MemoryMiB { get; init; } = 1024;
+
+    /// <summary>The <c>supervisor_mode_kernel</c> build of 4.0's 32-bit hypervisor: dom0 runs in ring 0.</summary>
+    public bool SupervisorModeKernel { get; init; }
+
+    /// <summary>CONFIG_PV32 of a 4.17 build.</summary>
+    public bool Pv32 { get; init; } = true;
+
+    /// <summary>Xen's own command line.</summary>
+    public string CommandLine { get; init; } = "";
+
+    /// <summary>Link address of Xen's <c>hypercall</c> entry, which ring-0 stubs call.</summary>
+    public ulong HypercallEntry { get; init; } = 0xFF12_34A0;
+}
+
+/// <summary>A file as the tools see it: its name and its bytes.</summary>
+public sealed record NamedBytes(string Name, byte[] Bytes);
+
+/// <summary>The guest to boot.</summary>
+public sealed record GuestSpec
+{
+    public GuestType Type { get; init; } = GuestType.Pv;
+
+    /// <summary>Null only until a scenario has been read completely.</summary>
+    public NamedBytes? Kernel { get; init; }
+
+    public NamedBytes? Ramdisk { get; init; }
+
+    public string CommandLine { get; init; } = "";
+
+    /// <summary>Unit: MiB.</summary>
+    public ulong MemoryMiB { get; init; } = 32;
+
+    public uint Vcpus { get; init; } = 1;
+
+    public string Name { get; init; } = "guest";
+}
+
+/// <summary>When to stop a guest that does not end by itself.</summary>
+public sealed record SessionLimits
+{
+    public long Instructions { get; init; } = 200_000_000;
+
+    /// <summary>Unit: nanoseconds of virtual time.</summary>
+    public ulong VirtualNanoseconds { get; init; } = 300_000_000_000;
+}
+
+/// <summary>What a fault replaces.</summary>
+public enum FaultPoint
+{
+    Stage,
+    Hypercall,
+}
+
+/// <summary>A failure to inject.</summary>
+/// <param name="Name">Stage name, or Xen's name of a hypercall or sub-operation.</param>
+/// <param name="Code">A stage's return value; null: the side's convention (-errno in Xen, -1 in the tools).</param>
+/// <param name="Occurrence">Only this call of it, from 1; null: every one.</param>
+public sealed record Fault(FaultPoint Point, string Name, XenErrno Errno, long? Code, ulong? Occurrence);
+
+/// <summary>What ends a run before the guest does.</summary>
+public enum UntilKind
+{
+    Shutdown,
+    Console,
+    Hypercall,
+    Stage,
+}
+
+/// <param name="Text">Console text, hypercall or stage name; empty for shutdown.</param>
+public sealed record Until(UntilKind Kind, string Text)
+{
+    public static readonly Until Shutdown = new(UntilKind.Shutdown, "");
+
+    /// <summary>Forms accepted, for messages.</summary>
+    public const string Forms = "shutdown, console:TEXT, hypercall:NAME or stage:NAME";
+
+    public static bool TryParse(string text, out Until until)
+    {
+        until = Shutdown;
+        if (text == "shutdown")
+            return true;
+        int colon = text.IndexOf(':', StringComparison.Ordinal);
+        if (colon < 0 || colon == text.Length - 1)
+            return false;
+        UntilKind? kind = text[..colon] switch
+        {
+            "console" => UntilKind.Console,
+            "hypercall" => UntilKind.Hypercall,
+            "stage" => UntilKind.Stage,
+            _ => null,
+        };
+        if (kind is not { } k)
+            return false;
+        until = new Until(k, text[(colon + 1)..]);
+        return true;
+    }
+
+    public override string ToString() => Kind == UntilKind.Shutdown ? "shutdown" : $"{Kind.ToString().ToLowerInvariant()}:{Text}";
+}
+
+/// <summary>Everything that determines a session: the same options give the same events, to the instruction.</summary>
+public sealed record SessionOptions
+{
+    public XenRelease Release { get; init; } = XenRelease.V4_17;
+
+    public HostSpec Host { get; init; } = new();
+
+    public BootPath Path { get; init; } = BootPath.DomU;
+
+    public GuestSpec Guest { get; init; } = new();
+
+    public SessionLimits Limits { get; init; } = new();
+
+    public IReadOnlyList<Fault> Faults { get; init; } = [];
+
+    public Until Until { get; init; } = Until.Shutdown;
+
+    /// <summary>Leave the domain paused after building it (<c>xl create -p</c>).</summary>
+    public bool Paused { get; init; }
+}

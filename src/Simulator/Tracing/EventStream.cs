@@ -1,0 +1,63 @@
+using XenSim.Hypervisor.Public.Events;
+
+namespace XenSim.Simulator.Tracing;
+
+/// <summary>An event with its place in the session's one order.</summary>
+/// <param name="Sequence">From 0, without gaps.</param>
+/// <param name="VirtualNanoseconds">Virtual time. Unit: nanoseconds.</param>
+public readonly record struct TimedEvent(long Sequence, ulong VirtualNanoseconds, XenEvent Event);
+
+/// <summary>Somebody who reads the stream.</summary>
+public interface IEventConsumer
+{
+    /// <summary>Whether it reads events of this type; asked once per type.</summary>
+    bool Wants(Type eventType);
+
+    void On(in TimedEvent e);
+}
+
+/// <summary>The session's one stream of events: numbers and dates them and hands them to the consumers in turn.</summary>
+/// <param name="virtualClock">Virtual time now. Unit: nanoseconds.</param>
+public sealed class EventStream(Func<ulong> virtualClock) : IEventSink
+{
+    private readonly List<IEventConsumer> _consumers = [];
+    private readonly Dictionary<Type, IEventConsumer[]> _readers = [];
+    private long _sequence;
+
+    public void Add(IEventConsumer consumer)
+    {
+        _consumers.Add(consumer);
+        _readers.Clear();
+    }
+
+    public bool Wants<TEvent>()
+        where TEvent : XenEvent
+        => ReadersOf(typeof(TEvent)).Length > 0;
+
+    public void Emit(XenEvent e)
+    {
+        TimedEvent timed = new(_sequence++, virtualClock(), e);
+        foreach (IEventConsumer reader in ReadersOf(e.GetType()))
+            reader.On(timed);
+    }
+
+    private IEventConsumer[] ReadersOf(Type type)
+    {
+        if (!_readers.TryGetValue(type, out IEventConsumer[]? readers))
+            _readers[type] = readers = [.. _consumers.Where(c => c.Wants(type))];
+        return readers;
+    }
+}
+
+/// <summary>Keeps every event, for expectations and for looking back.</summary>
+public sealed class EventLog : IEventConsumer
+{
+    private readonly List<TimedEvent> _events = [];
+
+    public IReadOnlyList<TimedEvent> Events => _events;
+
+    /// <summary>State transitions repeat what the stage events say.</summary>
+    public bool Wants(Type eventType) => eventType != typeof(StateChanged);
+
+    public void On(in TimedEvent e) => _events.Add(e);
+}
