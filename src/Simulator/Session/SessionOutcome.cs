@@ -18,6 +18,9 @@ public enum SessionEnd
     /// <summary>The domain was built and left paused.</summary>
     Paused,
 
+    /// <summary>The kernel image cannot be read: the input is at fault.</summary>
+    BadImage,
+
     /// <summary>The tools, or Xen before its dom0, gave up.</summary>
     BuildFailed,
     LimitReached,

@@ -7,6 +7,8 @@ namespace XenSim.Simulator.Scenarios.Expectations;
 /// <summary><c>outcome: powered-off</c></summary>
 internal static class OutcomeExpectation
 {
+    public const string Word = "outcome";
+
     private static readonly Dictionary<string, SessionEnd> s_words = new()
     {
         ["powered-off"] = SessionEnd.PoweredOff,
@@ -20,7 +22,7 @@ internal static class OutcomeExpectation
     };
 
     public static readonly Field<ImmutableList<IExpectation>> Keyword = ExpectationCatalogue.Single(
-        "outcome", "How the session ends.", new ChoiceShape<SessionEnd>("an outcome", s_words), Moment.End,
+        Word, "How the session ends.", new ChoiceShape<SessionEnd>("an outcome", s_words), Moment.End,
         (expected, evidence) => evidence.Outcome is { } o && o.End == expected ? null : $"expected {WordOf(expected)}, got {Describe(evidence.Outcome)}");
 
     private static string Describe(SessionOutcome? outcome) => outcome is null ? "no end" : $"{WordOf(outcome.End)} ({outcome.Detail})";

@@ -1,0 +1,51 @@
+using XenSim.Simulator.Input;
+using XenSim.Simulator.Session;
+using XenSim.Simulator.Tracing;
+
+namespace XenSim.Simulator.Commands;
+
+/// <summary>Runs one session for a person: what <c>boot</c> and <c>create</c> share.</summary>
+internal static class BootRun
+{
+    /// <param name="trace">File for the events, or null.</param>
+    /// <param name="stages">Print the stages as they come.</param>
+    public static ExitCode Execute(SessionOptions options, string? trace, int verbosity, bool stages, Terminal terminal)
+    {
+        using LogView log = new(terminal.Error, verbosity);
+        using JsonLinesWriter? writer = trace is null ? null : OpenTrace(trace);
+        BootSession? session = null;
+        List<IEventConsumer> consumers = [log, new ConsoleCopy(terminal.Output, () => session?.Subject)];
+        if (writer is not null)
+            consumers.Add(writer);
+        if (stages)
+            consumers.Add(new StageLines(terminal.Error));
+        using (session = new BootSession(options, consumers))
+        {
+            SessionOutcome outcome = session.Run(terminal.Stop);
+            terminal.Error.WriteLine($"xensim: {outcome.Detail}");
+            return CodeFor(outcome);
+        }
+    }
+
+    private static ExitCode CodeFor(SessionOutcome outcome) => outcome.End switch
+    {
+        SessionEnd.PoweredOff or SessionEnd.Rebooted or SessionEnd.Suspended or SessionEnd.Halted or SessionEnd.UntilReached or SessionEnd.Paused => ExitCode.Success,
+        SessionEnd.BadImage => ExitCode.BadInput,
+        SessionEnd.Unimplemented => ExitCode.Unimplemented,
+        SessionEnd.LimitReached => ExitCode.LimitReached,
+        SessionEnd.Interrupted => ExitCode.Interrupted,
+        _ => ExitCode.Failure,
+    };
+
+    private static JsonLinesWriter OpenTrace(string file)
+    {
+        try
+        {
+            return new JsonLinesWriter(new BufferedStream(new FileStream(file, FileMode.Create, FileAccess.Write), 1 << 16));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            throw new InputException(file, $"cannot be written: {e.Message}");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+using XenSim.Simulator.Scenarios.Expectations;
+using XenSim.Simulator.Session;
+using XenSim.Simulator.Tracing;
+
+namespace XenSim.Simulator.Scenarios;
+
+/// <summary>Runs one scenario and says what did not hold.</summary>
+public static class ScenarioRunner
+{
+    /// <param name="consumers">Further readers of the session's events (a view, a trace).</param>
+    public static ScenarioResult Run(Scenario scenario, CancellationToken stop, params IReadOnlyList<IEventConsumer> consumers)
+    {
+        EventLog log = new();
+        using BootSession session = new(scenario.Session, [log, .. consumers]);
+        Evidence evidence = new(session, log);
+        List<Mismatch> mismatches = [];
+        session.AtEntry = () => Check(scenario, evidence, Moment.Entry, mismatches);
+        SessionOutcome outcome = session.Run(stop);
+        if (evidence.Entry is null)
+            Check(scenario, evidence, Moment.Entry, mismatches);
+        Check(scenario, evidence, Moment.End, mismatches);
+        mismatches.AddRange(UnfiredFaults(scenario, session));
+        return new ScenarioResult(scenario, outcome, Verdict(scenario, outcome, mismatches), mismatches, session.Instructions, log.Events.Count);
+    }
+
+    private static void Check(Scenario scenario, Evidence evidence, Moment moment, List<Mismatch> mismatches)
+    {
+        foreach (IExpectation expectation in scenario.Expectations.Where(e => e.Moment == moment))
+        {
+            if (expectation.Check(evidence) is { } wrong)
+                mismatches.Add(new Mismatch(expectation.Keyword, expectation.Mark, wrong));
+        }
+    }
+
+    /// <summary>A fault that never struck proves nothing: most likely its name is wrong.</summary>
+    private static IEnumerable<Mismatch> UnfiredFaults(Scenario scenario, BootSession session)
+        => session.UnfiredFaults.Select(f => new Mismatch("faults", null, $"the {f.Point.ToString().ToLowerInvariant()} {f.Name} was never reached, so its fault never struck"));
+
+    private static ExitCode Verdict(Scenario scenario, SessionOutcome outcome, List<Mismatch> mismatches) => outcome.End switch
+    {
+        SessionEnd.Interrupted => ExitCode.Interrupted,
+        SessionEnd.Unimplemented => ExitCode.Unimplemented,
+        SessionEnd.LimitReached when !scenario.Expectations.Any(e => e.Keyword == OutcomeExpectation.Word) => ExitCode.LimitReached,
+        _ => mismatches.Count == 0 ? ExitCode.Success : ExitCode.Failure,
+    };
+}
+
+/// <param name="Mark">Where the expectation stands in the scenario.</param>
+public sealed record Mismatch(string Keyword, Input.Mark? Mark, string Text);
+
+/// <param name="Instructions">Guest instructions retired.</param>
+public sealed record ScenarioResult(
+    Scenario Scenario, SessionOutcome Outcome, ExitCode Verdict, IReadOnlyList<Mismatch> Mismatches, long Instructions, int Events);
