@@ -1,4 +1,5 @@
 using System.CommandLine;
+using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.Public;
 using XenSim.Simulator.BuiltInGuests;
 using XenSim.Simulator.Input;
@@ -11,7 +12,7 @@ internal static class BootCommand
 {
     private sealed record Given(
         Argument<string> Kernel, Option<GuestType> Type, Option<bool> Dom0, Option<string?> Ramdisk, Option<string> CommandLine, Option<ulong> Memory,
-        Option<ulong> Vcpus, Option<XenRelease> Release, Option<HostVendor> Vendor, Option<int> HostBits, Option<bool> Supervisor, Option<ulong> HostMemory,
+        Option<ulong> Vcpus, Option<XenRelease> Release, Option<CpuVendor> Vendor, Option<int> HostBits, Option<bool> Supervisor, Option<ulong> HostMemory,
         Option<Until> Until, Option<ulong> MaxInstructions, Option<string?> Trace);
 
     public static Command Build(Terminal terminal)
@@ -48,7 +49,7 @@ internal static class BootCommand
         Options.Number("--memory", "The guest's memory.", "MiB", 128, 1, 65_536),
         Options.Number("--vcpus", "Number of vCPUs.", "N", 1, 1, 32),
         Options.Release(),
-        Options.Choice("--vendor", "The host CPU's maker.", HostVendor.Amd, new Dictionary<string, HostVendor> { ["intel"] = HostVendor.Intel, ["amd"] = HostVendor.Amd }),
+        Options.Choice("--vendor", "The host CPU's maker.", CpuVendor.AMD, new Dictionary<string, CpuVendor> { ["intel"] = CpuVendor.Intel, ["amd"] = CpuVendor.AMD }),
         Options.Choice("--host-bits", "Word size of the hypervisor; 32 exists in 4.0.", 64, new Dictionary<string, int> { ["32"] = 32, ["64"] = 64 }),
         new Option<bool>("--supervisor-mode-kernel") { Description = "The 32-bit 4.0 build whose dom0 runs in ring 0." },
         Options.Number("--host-memory", "The machine's memory.", "MiB", 1024, 64, 65_536),

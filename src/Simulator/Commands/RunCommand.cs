@@ -31,7 +31,7 @@ internal static class RunCommand
 
     private static ExitCode Run(string[] paths, bool stages, Terminal terminal)
     {
-        IReadOnlyList<Scenario> scenarios = LoadAll(ScenarioFile.Find(paths));
+        List<Scenario> scenarios = LoadAll(ScenarioFile.Find(paths));
         RunView view = new(terminal, stages || scenarios.Count == 1);
         List<ScenarioResult> results = [];
         foreach (Scenario scenario in scenarios)

@@ -39,7 +39,9 @@ internal sealed record MachineGraph(string Title, IReadOnlyList<GraphState> Stat
 
     private static string Label(FixedTransitionInfo transition)
     {
-        string guards = string.Join(", ", transition.GuardConditionsMethodsInformation.Select(g => g.Description).Where(d => !d.Contains('<', StringComparison.Ordinal) && d.Length > 0 && d != "Function"));
+        // A guard without words of its own gets the compiler's name for its lambda, which says nothing.
+        string guards = string.Join(
+            ", ", transition.GuardConditionsMethodDescriptions.Select(g => g.Description).Where(d => d.Length > 0 && !d.Contains('<') && d != InvocationInfo.DefaultFunctionDescription));
         string trigger = transition.Trigger.UnderlyingTrigger.ToString()!;
         return guards.Length == 0 ? trigger : $"{trigger} [{guards}]";
     }

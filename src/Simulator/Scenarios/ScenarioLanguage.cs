@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.Public;
 using XenSim.Simulator.Scenarios.Expectations;
 using XenSim.Simulator.Scenarios.Shapes;
@@ -30,11 +31,18 @@ internal static class ScenarioLanguage
     [
         Field<HostSpec>.Of(
             "vendor", "The CPU's maker, which decides between SVM and VMX.",
-            new ChoiceShape<HostVendor>("a vendor", new Dictionary<string, HostVendor> { ["amd"] = HostVendor.Amd, ["intel"] = HostVendor.Intel }),
+            new ChoiceShape<CpuVendor>("a vendor", new Dictionary<string, CpuVendor> { ["amd"] = CpuVendor.AMD, ["intel"] = CpuVendor.Intel }),
             (h, v) => h with { Vendor = v }),
         Field<HostSpec>.Of(
             "bits", "Word size of the hypervisor: 64, or 32 with xen: \"4.0\".",
             new ChoiceShape<int>("a word size", new Dictionary<string, int> { ["32"] = 32, ["64"] = 64 }), (h, v) => h with { Bits = v }),
+        Field<HostSpec>.Of(
+            "model", "A shipped host model; without it the default one of vendor and bits.", new ChoiceShape<string>("a host model", HostModels.Names.ToDictionary(n => n)),
+            (h, v) => h with { Model = v }),
+        Field<HostSpec>.Of(
+            "msrs", "MSRs that differ from the model, by index.",
+            new MapShape<ulong, ulong>("MSR numbers with values", new NumberShape(0, uint.MaxValue, "an MSR's number"), NumberShape.Any),
+            (h, v) => h with { Msrs = [.. v.Select(m => ((uint)m.Key, m.Value))] }),
         Field<HostSpec>.Of("memory", "Memory of the machine in MiB.", new NumberShape(64, MostMemoryMiB), (h, v) => h with { MemoryMiB = v }),
         Field<HostSpec>.Of(
             "supervisor-mode-kernel", "The 4.0 build whose dom0 runs in ring 0 and which has no other domains.", new BooleanShape(),

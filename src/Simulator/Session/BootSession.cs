@@ -36,6 +36,13 @@ public sealed class BootSession : IDisposable
 
     public SessionOutcome Run(CancellationToken stop) => new(SessionEnd.Unimplemented, $"path {_options.Path}");
 
+    public SessionOutcome? Outcome { get; private set; }
+    public IReadOnlyList<WrittenHypercallPage> HypercallPages => [];
+    public Scenarios.Expectations.DomainState? StateOf(DomainId d) => null;
+    public bool TryReadVirtual(VirtualAddress address, Span<byte> destination) => false;
+    public bool TryReadPhysical(ulong address, Span<byte> destination) => false;
+    public string? ReadXenStore(string path) => null;
+
     public void Dispose()
     {
     }

@@ -1,3 +1,5 @@
+using XenSim.Hypervisor.Boot.Hosts;
+using XenSim.Hypervisor.HypercallPages;
 using XenSim.Hypervisor.Public;
 
 namespace XenSim.Simulator.Session;
@@ -25,16 +27,16 @@ public enum GuestType
     Hvm,
 }
 
-public enum HostVendor
-{
-    Amd,
-    Intel,
-}
-
 /// <summary>The host and the hypervisor's build.</summary>
 public sealed record HostSpec
 {
-    public HostVendor Vendor { get; init; } = HostVendor.Amd;
+    public CpuVendor Vendor { get; init; } = CpuVendor.AMD;
+
+    /// <summary>Name of a shipped host model; null: the default one of vendor and word size.</summary>
+    public string? Model { get; init; }
+
+    /// <summary>MSRs that differ from the model, e.g. VMX locked off by the BIOS.</summary>
+    public IReadOnlyList<(uint Index, ulong Value)> Msrs { get; init; } = [];
 
     /// <summary>Word size of the hypervisor; 32 exists in 4.0 only. Unit: bits.</summary>
     public int Bits { get; init; } = 64;
@@ -52,7 +54,7 @@ public sealed record HostSpec
     public string CommandLine { get; init; } = "";
 
     /// <summary>Link address of Xen's <c>hypercall</c> entry, which ring-0 stubs call.</summary>
-    public ulong HypercallEntry { get; init; } = 0xFF12_34A0;
+    public ulong HypercallEntry { get; init; } = HypercallPage.DefaultEntry;
 }
 
 /// <summary>A file as the tools see it: its name and its bytes.</summary>

@@ -5,7 +5,7 @@ using XenSim.Simulator.Scenarios.Shapes;
 namespace XenSim.Simulator.Scenarios.Expectations;
 
 /// <summary>All keywords of <c>expect</c>, one file each. To add one: its file, its line here, its test.</summary>
-public static class ExpectationCatalogue
+internal static class ExpectationCatalogue
 {
     public static readonly IReadOnlyList<Field<ImmutableList<IExpectation>>> Keywords =
     [

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Events;
 using XenSim.Simulator.Scenarios.Shapes;
 

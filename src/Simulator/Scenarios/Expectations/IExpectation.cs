@@ -65,7 +65,7 @@ public interface IEvidence
 public sealed record DomainState(bool Paused, bool ShutDown, ulong Pages, bool Is32Bit);
 
 /// <summary>An expectation made of a check and its place, so that a keyword is one function.</summary>
-public sealed class Expectation(string keyword, Mark mark, Moment moment, Func<IEvidence, string?> check) : IExpectation
+internal sealed class Expectation(string keyword, Mark mark, Moment moment, Func<IEvidence, string?> check) : IExpectation
 {
     public string Keyword => keyword;
 

@@ -2,7 +2,6 @@ using System.Collections.Immutable;
 using System.Security.Cryptography;
 using XenSim.Simulator.Input;
 using XenSim.Simulator.Scenarios.Shapes;
-using XenSim.Simulator.Scenarios.Yaml;
 using XenSim.Simulator.Session;
 
 namespace XenSim.Simulator.Scenarios.Expectations;

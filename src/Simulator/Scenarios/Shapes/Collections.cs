@@ -5,10 +5,10 @@ using XenSim.Simulator.Scenarios.Yaml;
 namespace XenSim.Simulator.Scenarios.Shapes;
 
 /// <summary>A value with the place where it stands.</summary>
-public readonly record struct Marked<T>(T Value, Mark Mark);
+internal readonly record struct Marked<T>(T Value, Mark Mark);
 
 /// <summary>A list of values; a single value is a list of one.</summary>
-public sealed class ListShape<T>(IShape<T> item, string what) : IShape<IReadOnlyList<Marked<T>>>
+internal sealed class ListShape<T>(IShape<T> item, string what) : IShape<IReadOnlyList<Marked<T>>>
 {
     public bool TryRead(YamlNode node, Reading reading, out IReadOnlyList<Marked<T>> value)
     {
@@ -37,7 +37,7 @@ public sealed class ListShape<T>(IShape<T> item, string what) : IShape<IReadOnly
 }
 
 /// <summary>A mapping whose keys are data: names of a known set, or anything a key shape accepts.</summary>
-public sealed class MapShape<TKey, T>(string what, IShape<TKey> key, IShape<T> item) : IShape<IReadOnlyList<(TKey Key, T Value, Mark Mark)>>
+internal sealed class MapShape<TKey, T>(string what, IShape<TKey> key, IShape<T> item) : IShape<IReadOnlyList<(TKey Key, T Value, Mark Mark)>>
 {
     public bool TryRead(YamlNode node, Reading reading, out IReadOnlyList<(TKey Key, T Value, Mark Mark)> value)
     {
@@ -67,7 +67,7 @@ public sealed class MapShape<TKey, T>(string what, IShape<TKey> key, IShape<T> i
 }
 
 /// <summary>Short form or long form: a bare word where a mapping says no more than its main key.</summary>
-public sealed class ShortOrLongShape<TShort, T>(IShape<TShort> brief, Func<TShort, T> expand, IShape<T> full) : IShape<T>
+internal sealed class ShortOrLongShape<TShort, T>(IShape<TShort> brief, Func<TShort, T> expand, IShape<T> full) : IShape<T>
 {
     public bool TryRead(YamlNode node, Reading reading, out T value)
     {

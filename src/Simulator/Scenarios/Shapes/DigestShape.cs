@@ -4,7 +4,7 @@ using XenSim.Simulator.Scenarios.Yaml;
 namespace XenSim.Simulator.Scenarios.Shapes;
 
 /// <summary>A SHA-256 in hexadecimal, lower case.</summary>
-public sealed class DigestShape : IShape<string>
+internal sealed class DigestShape : IShape<string>
 {
     public bool TryRead(YamlNode node, Reading reading, out string value)
     {

@@ -38,20 +38,20 @@ internal sealed class KernelShape : IShape<NamedBytes>
     {
         if (node is YamlScalar scalar && BuiltInGuest.Find(scalar.Text) is { } builtIn)
         {
-            value = new NamedBytes(builtIn.Name, builtIn.Kernel);
+            value = new NamedBytes(builtIn.Name, builtIn.Image.ToArray());
             return true;
         }
 
         if (node is YamlScalar { Text.Length: > 0 } name && name.Text.IndexOfAny(['.', '/']) < 0)
         {
             value = new NamedBytes("", []);
-            return reading.Expected(node, "a built-in guest or a file", NearestName.Hint(name.Text, BuiltInGuest.Names) ?? "write ./ before a file's name");
+            return reading.Expected(node, "a built-in guest or a file", NearestName.Hint(name.Text, [.. BuiltInGuest.All.Select(g => g.Name)]) ?? "write ./ before a file's name");
         }
 
         return s_file.TryRead(node, reading, out value);
     }
 
-    public JsonObject Schema() => new() { ["type"] = "string", ["minLength"] = 1, ["examples"] = new JsonArray([.. BuiltInGuest.Names.Select(n => (JsonNode)n)]) };
+    public JsonObject Schema() => new() { ["type"] = "string", ["minLength"] = 1, ["examples"] = new JsonArray([.. BuiltInGuest.All.Select(g => (JsonNode)g.Name)]) };
 }
 
 /// <summary><c>shutdown</c>, <c>console:TEXT</c>, <c>hypercall:NAME</c>, <c>stage:NAME</c></summary>

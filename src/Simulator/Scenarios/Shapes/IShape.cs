@@ -8,7 +8,7 @@ namespace XenSim.Simulator.Scenarios.Shapes;
 /// What a YAML value must look like: reads it, and describes itself as JSON schema. Both the reader and the published
 /// schema come from the same shapes, so they cannot disagree.
 /// </summary>
-public interface IShape<T>
+internal interface IShape<T>
 {
     /// <summary>Reads a value; on false the problem has been reported to <paramref name="reading"/>.</summary>
     bool TryRead(YamlNode node, Reading reading, out T value);
@@ -18,7 +18,7 @@ public interface IShape<T>
 }
 
 /// <summary>The file that is being read and what was wrong with it so far.</summary>
-public sealed class Reading(string file, Func<string, byte[]> readBeside)
+internal sealed class Reading(string file, Func<string, byte[]> readBeside)
 {
     /// <summary>Beyond this many problems the rest is noise.</summary>
     private const int MostProblems = 20;

@@ -5,7 +5,7 @@ using XenSim.Simulator.Scenarios.Yaml;
 namespace XenSim.Simulator.Scenarios.Shapes;
 
 /// <summary>One key of a mapping: its name, what it means, its shape, and how it goes into the record.</summary>
-public sealed class Field<T>
+internal sealed class Field<T>
 {
     private readonly Func<YamlNode, Reading, T, (bool Ok, T Record)> _read;
     private readonly Func<JsonObject> _schema;
@@ -45,7 +45,7 @@ public sealed class Field<T>
 
 /// <summary>A mapping with named keys: unknown and missing ones are errors.</summary>
 /// <param name="check">Rules between fields: returns what is wrong, or null.</param>
-public sealed class ObjectShape<T>(string what, T initial, IReadOnlyList<Field<T>> fields, Func<T, string?>? check = null) : IShape<T>
+internal sealed class ObjectShape<T>(string what, T initial, IReadOnlyList<Field<T>> fields, Func<T, string?>? check = null) : IShape<T>
 {
     public bool TryRead(YamlNode node, Reading reading, out T value)
     {

@@ -7,7 +7,7 @@ namespace XenSim.Simulator.Scenarios.Shapes;
 
 /// <summary>Any text, quoted or not.</summary>
 /// <param name="longest">Unit: characters.</param>
-public sealed class TextShape(string what = "text", int longest = 4096) : IShape<string>
+internal sealed class TextShape(string what = "text", int longest = 4096) : IShape<string>
 {
     public bool TryRead(YamlNode node, Reading reading, out string value)
     {
@@ -22,7 +22,7 @@ public sealed class TextShape(string what = "text", int longest = 4096) : IShape
 }
 
 /// <summary>An unsigned number: decimal, 0x…, with _ between digits.</summary>
-public sealed class NumberShape(ulong least, ulong most, string what = "a number") : IShape<ulong>
+internal sealed class NumberShape(ulong least, ulong most, string what = "a number") : IShape<ulong>
 {
     public static readonly NumberShape Any = new(0, ulong.MaxValue);
 
@@ -52,7 +52,7 @@ public sealed class NumberShape(ulong least, ulong most, string what = "a number
     };
 }
 
-public sealed class BooleanShape : IShape<bool>
+internal sealed class BooleanShape : IShape<bool>
 {
     public bool TryRead(YamlNode node, Reading reading, out bool value)
     {
@@ -64,7 +64,7 @@ public sealed class BooleanShape : IShape<bool>
 }
 
 /// <summary>One of a list of words, each with its meaning.</summary>
-public sealed class ChoiceShape<T>(string what, IReadOnlyDictionary<string, T> choices) : IShape<T>
+internal sealed class ChoiceShape<T>(string what, IReadOnlyDictionary<string, T> choices) : IShape<T>
 {
     public bool TryRead(YamlNode node, Reading reading, out T value)
     {
@@ -94,7 +94,7 @@ public sealed class ChoiceShape<T>(string what, IReadOnlyDictionary<string, T> c
 }
 
 /// <summary>Bytes as pairs of hexadecimal digits: <c>"b8 17 00 00 00 cd 82"</c>.</summary>
-public sealed class BytesShape : IShape<byte[]>
+internal sealed class BytesShape : IShape<byte[]>
 {
     private const int Longest = 4096;
 
@@ -114,7 +114,7 @@ public sealed class BytesShape : IShape<byte[]>
 }
 
 /// <summary>A span of virtual time: a number with ns, us, ms or s. Unit of the value: nanoseconds.</summary>
-public sealed class VirtualTimeShape : IShape<ulong>
+internal sealed class VirtualTimeShape : IShape<ulong>
 {
     private static readonly (string Suffix, ulong Nanoseconds)[] s_units = [("ns", 1), ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000)];
 

@@ -6,7 +6,7 @@ using XenSim.Simulator.Scenarios.Yaml;
 namespace XenSim.Simulator.Scenarios.Shapes;
 
 /// <summary>A hypercall's result: a number, a negative number, or a negated errno by name.</summary>
-public sealed class ResultShape : IShape<long>
+internal sealed class ResultShape : IShape<long>
 {
     public static string Render(long result)
         => result < 0 && Enum.IsDefined(result.ToErrno()) ? $"-{result.ToErrno()}" : result.ToString(CultureInfo.InvariantCulture);

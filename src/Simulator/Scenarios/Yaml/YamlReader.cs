@@ -10,7 +10,7 @@ namespace XenSim.Simulator.Scenarios.Yaml;
 /// One YAML document to nodes, from the parser's events, so that every node knows its line and column. Bounded: size,
 /// depth and the number of nodes that aliases expand to, so that no file can exhaust memory or time.
 /// </summary>
-public sealed class YamlReader
+internal sealed class YamlReader
 {
     /// <summary>Unit: bytes.</summary>
     public const int LargestFile = 256 * 1024;
@@ -124,10 +124,10 @@ public sealed class YamlReader
         {
             Mark at = MarkOf(_parser.Current!.Start);
             if (Node(depth + 1) is not YamlScalar key)
-                throw Refuse(at, "a key must be a plain word");
+                throw RefuseAt(at, "a key must be a plain word");
             key = key with { Mark = at };
             if (!seen.TryAdd(key.Text, at))
-                throw Refuse(at, $"the key \"{key.Text}\" stands twice in this mapping, first in line {seen[key.Text].Line}", "keep one of them");
+                throw RefuseAt(at, $"the key \"{key.Text}\" stands twice in this mapping, first in line {seen[key.Text].Line}", "keep one of them");
             entries.Add(new YamlEntry(key, Node(depth + 1)));
         }
 
@@ -160,7 +160,9 @@ public sealed class YamlReader
     }
 
     private InputException Refuse(YamlDotNet.Core.Mark at, string message, string? hint = null)
-        => new([new Diagnostic(_file, MarkOf(at), message, hint)]);
+        => RefuseAt(MarkOf(at), message, hint);
+
+    private InputException RefuseAt(Mark at, string message, string? hint = null) => new([new Diagnostic(_file, at, message, hint)]);
 
     private static Mark MarkOf(YamlDotNet.Core.Mark mark) => new((int)mark.Line, (int)mark.Column);
 }
