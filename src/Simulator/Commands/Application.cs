@@ -65,7 +65,9 @@ public static class Application
 
     private static ExitCode Refuse(ParseResult parsed, Terminal terminal)
     {
-        foreach (ParseError error in parsed.Errors)
+        // An unknown command also counts as a missing one: say the first only.
+        bool unknown = parsed.UnmatchedTokens.Count > 0;
+        foreach (ParseError error in parsed.Errors.Skip(unknown && parsed.Errors.Count > 1 ? 1 : 0))
             terminal.Error.WriteLine($"xensim: error: {FirstLine(error.Message)}{Hint(parsed)}");
         terminal.Error.WriteLine($"Run \"{CommandText(parsed)} --help\" for usage.");
         return ExitCode.BadInput;

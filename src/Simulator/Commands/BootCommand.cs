@@ -11,9 +11,9 @@ namespace XenSim.Simulator.Commands;
 internal static class BootCommand
 {
     private sealed record Given(
-        Argument<string> Kernel, Option<GuestType> Type, Option<bool> Dom0, Option<string?> Ramdisk, Option<string> CommandLine, Option<ulong> Memory,
-        Option<ulong> Vcpus, Option<XenRelease> Release, Option<CpuVendor> Vendor, Option<int> HostBits, Option<bool> Supervisor, Option<ulong> HostMemory,
-        Option<Until> Until, Option<ulong> MaxInstructions, Option<string?> Trace);
+        Argument<string> Kernel, DefaultedOption<GuestType> Type, Option<bool> Dom0, Option<string?> Ramdisk, Option<string?> CommandLine, DefaultedOption<ulong> Memory,
+        DefaultedOption<ulong> Vcpus, DefaultedOption<XenRelease> Release, DefaultedOption<CpuVendor> Vendor, DefaultedOption<int> HostBits, Option<bool> Supervisor, DefaultedOption<ulong> HostMemory,
+        DefaultedOption<Until> Until, DefaultedOption<ulong> MaxInstructions, Option<string?> Trace);
 
     public static Command Build(Terminal terminal)
     {
@@ -45,14 +45,14 @@ internal static class BootCommand
         Options.Choice("--type", "What kind of domain.", GuestType.Pv, new Dictionary<string, GuestType> { ["pv"] = GuestType.Pv, ["pvh"] = GuestType.Pvh, ["hvm"] = GuestType.Hvm }),
         new Option<bool>("--dom0") { Description = "Boot it as the control domain, by __start_xen and construct_dom0." },
         new Option<string?>("--ramdisk") { Description = "A ramdisk file.", HelpName = "FILE" },
-        new Option<string>("--cmdline") { Description = "The kernel's command line.", HelpName = "TEXT", DefaultValueFactory = _ => "" },
-        Options.Number("--memory", "The guest's memory.", "MiB", 128, 1, 65_536),
-        Options.Number("--vcpus", "Number of vCPUs.", "N", 1, 1, 32),
+        new Option<string?>("--cmdline") { Description = "The kernel's command line.", HelpName = "TEXT" },
+        Options.Number("--memory", "The guest's memory (default 128).", "MiB", 128, 1, 65_536),
+        Options.Number("--vcpus", "Number of vCPUs (default 1).", "N", 1, 1, 32),
         Options.Release(),
         Options.Choice("--vendor", "The host CPU's maker.", CpuVendor.AMD, new Dictionary<string, CpuVendor> { ["intel"] = CpuVendor.Intel, ["amd"] = CpuVendor.AMD }),
         Options.Choice("--host-bits", "Word size of the hypervisor; 32 exists in 4.0.", 64, new Dictionary<string, int> { ["32"] = 32, ["64"] = 64 }),
         new Option<bool>("--supervisor-mode-kernel") { Description = "The 32-bit 4.0 build whose dom0 runs in ring 0." },
-        Options.Number("--host-memory", "The machine's memory.", "MiB", 1024, 64, 65_536),
+        Options.Number("--host-memory", "The machine's memory (default 1024).", "MiB", 1024, 64, 65_536),
         Options.Until(),
         Options.Number("--max-instructions", "Give up after so many guest instructions.", "N", 20_000_000_000, 1, long.MaxValue),
         new Option<string?>("--trace") { Description = "Write all events to this file as JSON Lines.", HelpName = "FILE.jsonl" });
@@ -64,15 +64,15 @@ internal static class BootCommand
         bool dom0 = parsed.GetValue(given.Dom0);
         SessionOptions options = new()
         {
-            Release = parsed.GetValue(given.Release),
+            Release = given.Release.ValueIn(parsed),
             Path = dom0 ? BootPath.Dom0 : type == GuestType.Pv ? BootPath.DomU : BootPath.Hvm,
-            Until = parsed.GetRequiredValue(given.Until),
+            Until = given.Until.ValueIn(parsed),
             Host = new HostSpec
             {
-                Vendor = parsed.GetValue(given.Vendor),
-                Bits = parsed.GetValue(given.HostBits),
+                Vendor = given.Vendor.ValueIn(parsed),
+                Bits = given.HostBits.ValueIn(parsed),
                 SupervisorModeKernel = parsed.GetValue(given.Supervisor),
-                MemoryMiB = parsed.GetValue(given.HostMemory),
+                MemoryMiB = given.HostMemory.ValueIn(parsed),
             },
             Guest = new GuestSpec
             {
@@ -80,11 +80,11 @@ internal static class BootCommand
                 Name = GuestNames.FromFile(kernel),
                 Kernel = KernelNamed(kernel),
                 Ramdisk = parsed.GetValue(given.Ramdisk) is { } ramdisk ? new NamedBytes(ramdisk, InputFile.Read(ramdisk)) : null,
-                CommandLine = parsed.GetRequiredValue(given.CommandLine),
-                MemoryMiB = parsed.GetValue(given.Memory),
-                Vcpus = (uint)parsed.GetValue(given.Vcpus),
+                CommandLine = parsed.GetValue(given.CommandLine) ?? "",
+                MemoryMiB = given.Memory.ValueIn(parsed),
+                Vcpus = (uint)given.Vcpus.ValueIn(parsed),
             },
-            Limits = new SessionLimits { Instructions = (long)parsed.GetValue(given.MaxInstructions), VirtualNanoseconds = ulong.MaxValue },
+            Limits = new SessionLimits { Instructions = (long)given.MaxInstructions.ValueIn(parsed), VirtualNanoseconds = ulong.MaxValue },
         };
         return OptionRules.Check(options) is { } wrong ? throw new InputException("xensim boot", wrong) : options;
     }
@@ -92,10 +92,9 @@ internal static class BootCommand
     /// <summary>A built-in HVM guest needs no --type.</summary>
     private static GuestType TypeFor(string kernel, ParseResult parsed, Given given)
     {
-        bool said = parsed.GetResult(given.Type) is { Implicit: false };
-        if (said || BuiltInGuest.Find(kernel) is not { Kind: BuiltInGuestKind.Hvm })
-            return parsed.GetValue(given.Type);
-        return parsed.GetValue(given.Release) == XenRelease.V4_0 ? GuestType.Hvm : GuestType.Pvh;
+        if (given.Type.WasGiven(parsed) || BuiltInGuest.Find(kernel) is not { Kind: BuiltInGuestKind.Hvm })
+            return given.Type.ValueIn(parsed);
+        return given.Release.ValueIn(parsed) == XenRelease.V4_0 ? GuestType.Hvm : GuestType.Pvh;
     }
 
     private static NamedBytes KernelNamed(string kernel)

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Stateless.Reflection;
-using XenSim.Hypervisor.Domains;
 using XenSim.Hypervisor.Public;
 using XenSim.Simulator.Graphs;
 using XenSim.Simulator.Session;
@@ -18,10 +17,10 @@ internal static class GraphCommand
 
     public static Command Build(Terminal terminal)
     {
-        Argument<string> subject = new("MACHINE") { Description = "One of: domu, stubdom, dom0, hvm (boot paths), vcpu, domain (their lives)." };
-        subject.AcceptOnlyFromAmong("domu", "stubdom", "dom0", "hvm", "vcpu", "domain");
-        Option<XenRelease> release = Options.Release();
-        Option<Format> format = Options.Choice(
+        Argument<string> subject = new("MACHINE") { Description = "One of: domu, stubdom, dom0, hvm (boot paths)." };
+        subject.AcceptOnlyFromAmong("domu", "stubdom", "dom0", "hvm");
+        DefaultedOption<XenRelease> release = Options.Release();
+        DefaultedOption<Format> format = Options.Choice(
             "--format", "Output format.", Format.Mermaid, new Dictionary<string, Format> { ["mermaid"] = Format.Mermaid, ["dot"] = Format.Dot });
         Command command = new("graph",
             """
@@ -39,12 +38,10 @@ internal static class GraphCommand
             string name = parsed.GetRequiredValue(subject);
             StateMachineInfo machine = name switch
             {
-                "vcpu" => VcpuLife.Declare().GetInfo(),
-                "domain" => DomainLife.Declare(() => default, _ => { }).GetInfo(),
-                _ => BootPaths.Declaration(BootPaths.Parse(name), parsed.GetValue(release)),
+                _ => BootPaths.Declaration(BootPaths.Parse(name), release.ValueIn(parsed)),
             };
             MachineGraph graph = MachineGraph.From(name, machine);
-            terminal.Out.Write(parsed.GetValue(format) == Format.Dot ? DotWriter.Write(graph) : MermaidWriter.Write(graph));
+            terminal.Out.Write(format.ValueIn(parsed) == Format.Dot ? DotWriter.Write(graph) : MermaidWriter.Write(graph));
             return (int)ExitCode.Success;
         });
         return command;

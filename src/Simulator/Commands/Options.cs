@@ -7,34 +7,40 @@ using XenSim.Simulator.Session;
 
 namespace XenSim.Simulator.Commands;
 
+/// <summary>An option whose default is said in its description, in the user's words.</summary>
+internal sealed class DefaultedOption<T>(string name, T initial) : Option<T>(name)
+{
+    public T ValueIn(ParseResult parsed) => WasGiven(parsed) ? parsed.GetValue(this)! : initial;
+
+    public bool WasGiven(ParseResult parsed) => parsed.GetResult(this) is { Implicit: false };
+}
+
 /// <summary>Options that several commands share, with values checked while parsing.</summary>
 internal static class Options
 {
-    public static Option<XenRelease> Release() => Choice("--xen", "The Xen release.", XenRelease.V4_17, new Dictionary<string, XenRelease>
+    public static DefaultedOption<XenRelease> Release() => Choice("--xen", "The Xen release.", XenRelease.V4_17, new Dictionary<string, XenRelease>
     {
         ["4.0"] = XenRelease.V4_0,
         ["4.17"] = XenRelease.V4_17,
     });
 
     /// <summary>One of a few words, with the nearest one in the error.</summary>
-    public static Option<T> Choice<T>(string name, string description, T initial, IReadOnlyDictionary<string, T> choices)
+    public static DefaultedOption<T> Choice<T>(string name, string description, T initial, IReadOnlyDictionary<string, T> choices)
     {
         string initialName = choices.FirstOrDefault(c => Equals(c.Value, initial)).Key ?? "";
-        return new Option<T>(name)
+        return new DefaultedOption<T>(name, initial)
         {
             Description = $"{description} One of: {string.Join(", ", choices.Keys)}{(initialName.Length > 0 ? $" (default {initialName})" : "")}.",
             HelpName = string.Join("|", choices.Keys),
-            DefaultValueFactory = _ => initial,
             CustomParser = result => Chosen(result, name, choices, initial),
         };
     }
 
     /// <summary>A number, decimal or 0x…, within bounds.</summary>
-    public static Option<ulong> Number(string name, string description, string unit, ulong initial, ulong least, ulong most) => new(name)
+    public static DefaultedOption<ulong> Number(string name, string description, string unit, ulong initial, ulong least, ulong most) => new(name, initial)
     {
         Description = description,
         HelpName = unit,
-        DefaultValueFactory = _ => initial,
         CustomParser = result => Parsed(result, name, least, most),
     };
 
@@ -49,11 +55,10 @@ internal static class Options
     public static int CountVerbosity(ParseResult parsed)
         => parsed.Tokens.Where(t => t.Type == TokenType.Option && t.Value.StartsWith("-v", StringComparison.Ordinal)).Sum(t => t.Value.Count(c => c == 'v'));
 
-    public static Option<Until> Until() => new("--until")
+    public static DefaultedOption<Until> Until() => new("--until", Session.Until.Shutdown)
     {
         Description = $"Stop when this is reached: {Session.Until.Forms}.",
         HelpName = "CONDITION",
-        DefaultValueFactory = _ => Session.Until.Shutdown,
         CustomParser = result =>
         {
             if (!Session.Until.TryParse(result.Tokens[0].Value, out Until until))

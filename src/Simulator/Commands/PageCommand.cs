@@ -30,13 +30,13 @@ internal static class PageCommand
     {
         Argument<string> flavour = new("FLAVOUR") { Description = $"One of: {string.Join(", ", s_flavours.Keys)}." };
         flavour.AcceptOnlyFromAmong([.. s_flavours.Keys]);
-        Option<XenRelease> release = Options.Release();
+        DefaultedOption<XenRelease> release = Options.Release();
         Option<bool> raw = new("--raw") { Description = "Write the bytes themselves." };
         Option<bool> hex = new("--hex") { Description = "Write hexadecimal digits, one slot a line." };
         Option<bool> disasm = new("--disasm") { Description = "Write the instructions of each slot (the default)." };
-        Option<ulong> slot = Options.Number("--slot", "Only this slot.", "N", ulong.MaxValue, 0, HypercallPage.SlotCount - 1);
-        Option<ulong> entry = Options.Number(
-            "--entry", "Address of Xen's hypercall entry, for ring0.", "0x…", HypercallPage.DefaultEntry, 0, uint.MaxValue);
+        DefaultedOption<ulong> slot = Options.Number("--slot", "Only this slot.", "N", ulong.MaxValue, 0, HypercallPage.SlotCount - 1);
+        DefaultedOption<ulong> entry = Options.Number(
+            "--entry", $"Address of Xen's hypercall entry, for ring0 (default 0x{HypercallPage.DefaultEntry:x}).", "0x…", HypercallPage.DefaultEntry, 0, uint.MaxValue);
         Command command = new("page",
             """
             Prints a hypercall page as Xen writes it.
@@ -58,10 +58,10 @@ internal static class PageCommand
         {
             View view = parsed.GetValue(raw) ? View.Raw : parsed.GetValue(hex) ? View.Hex : View.Disassembly;
             string name = parsed.GetRequiredValue(flavour);
-            if (!HypercallPage.Exists(s_flavours[name], parsed.GetValue(release)))
+            if (!HypercallPage.Exists(s_flavours[name], release.ValueIn(parsed)))
                 throw new InputException($"page {name}", "this release has no such page, the 32-bit hypervisor ended with 4.2", "add --xen 4.0");
-            byte[] page = HypercallPage.Render(s_flavours[name], parsed.GetValue(release), parsed.GetValue(entry));
-            ulong only = parsed.GetValue(slot);
+            byte[] page = HypercallPage.Render(s_flavours[name], release.ValueIn(parsed), entry.ValueIn(parsed));
+            ulong only = slot.ValueIn(parsed);
             Write(terminal, page, view, name == "pv64" ? 64 : 32, only == ulong.MaxValue ? Enumerable.Range(0, HypercallPage.SlotCount) : [(int)only]);
             return (int)ExitCode.Success;
         });

@@ -11,7 +11,7 @@ internal static class StagesCommand
     {
         Argument<string> path = new("PATH") { Description = "One of: domu, stubdom, dom0, hvm." };
         path.AcceptOnlyFromAmong("domu", "stubdom", "dom0", "hvm");
-        Option<XenRelease> release = Options.Release();
+        DefaultedOption<XenRelease> release = Options.Release();
         Option<bool> sources = new("--sources") { Description = "Show where each function is in Xen's source." };
         Command command = new("stages",
             """
@@ -26,7 +26,7 @@ internal static class StagesCommand
         };
         command.SetAction(parsed =>
         {
-            foreach (StageInfo stage in BootPaths.Stages(BootPaths.Parse(parsed.GetRequiredValue(path)), parsed.GetValue(release)))
+            foreach (StageInfo stage in BootPaths.Stages(BootPaths.Parse(parsed.GetRequiredValue(path)), release.ValueIn(parsed)))
                 terminal.Out.WriteLine(Line(stage, parsed.GetValue(sources)));
             return (int)ExitCode.Success;
         });

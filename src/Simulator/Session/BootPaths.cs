@@ -24,5 +24,5 @@ public static class BootPaths
         _ => throw new Input.InputException("dom0", "the stages of __start_xen are not declared yet"),
     };
 
-    public static StateMachineInfo Declaration(BootPath path, XenRelease release) => throw new Input.InputException(path.ToString(), "no");
+    public static StateMachineInfo Declaration(BootPath path, XenRelease release) => throw new Input.InputException(path.ToString(), $"the machine of {release} is not declared yet");
 }

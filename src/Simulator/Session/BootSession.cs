@@ -26,22 +26,28 @@ public sealed class BootSession : IDisposable
     /// <summary>Called when a guest is about to run its first instruction.</summary>
     public Action? AtEntry { get; set; }
 
-    public long Instructions => 0;
+    public long Instructions { get; private set; }
 
     public GuestEntry? Entry { get; private set; }
 
     public DomainId? Subject { get; private set; }
 
+    public SessionOutcome? Outcome { get; private set; }
+
+    public IReadOnlyList<WrittenHypercallPage> HypercallPages { get; } = [];
+
     public IReadOnlyList<Fault> UnfiredFaults => _faults.Unfired;
 
-    public SessionOutcome Run(CancellationToken stop) => new(SessionEnd.Unimplemented, $"path {_options.Path}");
+    public SessionOutcome Run(CancellationToken stop)
+        => Outcome = new SessionOutcome(stop.IsCancellationRequested ? SessionEnd.Interrupted : SessionEnd.Unimplemented, $"the hypervisor is not connected yet (path {_options.Path})");
 
-    public SessionOutcome? Outcome { get; private set; }
-    public IReadOnlyList<WrittenHypercallPage> HypercallPages => [];
-    public Scenarios.Expectations.DomainState? StateOf(DomainId d) => null;
-    public bool TryReadVirtual(VirtualAddress address, Span<byte> destination) => false;
-    public bool TryReadPhysical(ulong address, Span<byte> destination) => false;
-    public string? ReadXenStore(string path) => null;
+    public Scenarios.Expectations.DomainState? StateOf(DomainId domain) => throw new NotSupportedException($"{domain}: the hypervisor is not connected yet");
+
+    public bool TryReadVirtual(VirtualAddress address, Span<byte> destination) => throw new NotSupportedException($"{address}: the hypervisor is not connected yet");
+
+    public bool TryReadPhysical(ulong address, Span<byte> destination) => throw new NotSupportedException($"{address}: the hypervisor is not connected yet");
+
+    public string? ReadXenStore(string path) => throw new NotSupportedException($"{path}: xenstored is not connected yet");
 
     public void Dispose()
     {
