@@ -61,106 +61,12 @@ public struct GnttabUnmapGrantRef
     [FieldOffset(20)] public short Status;
 }
 
-[XenStruct("gnttab_setup_table", Abis.X32, Releases.Both)]
-[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 16)]
-public struct GnttabSetupTable32
-{
-    [FieldOffset(0)] public ushort Dom;
-    [FieldOffset(4)] public uint NrFrames;
-    [FieldOffset(8)] public short Status;
-    [FieldOffset(12)] public uint FrameList;
-}
-
-[XenStruct("gnttab_setup_table", Abis.X64, Releases.Both)]
-[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 24)]
-public struct GnttabSetupTable64
-{
-    [FieldOffset(0)] public ushort Dom;
-    [FieldOffset(4)] public uint NrFrames;
-    [FieldOffset(8)] public short Status;
-    [FieldOffset(16)] public ulong FrameList;
-}
-
 [XenStruct("gnttab_dump_table", Abis.Both, Releases.Both)]
 [StructLayout(LayoutKind.Explicit, Pack = 1, Size = 4)]
 public struct GnttabDumpTable
 {
     [FieldOffset(0)] public ushort Dom;
     [FieldOffset(2)] public short Status;
-}
-
-[XenStruct("gnttab_transfer", Abis.X32, Releases.Both)]
-[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 16)]
-public struct GnttabTransfer32
-{
-    [FieldOffset(0)] public uint Mfn;
-    [FieldOffset(4)] public ushort Domid;
-    [FieldOffset(8)] public uint Ref;
-    [FieldOffset(12)] public short Status;
-}
-
-[XenStruct("gnttab_transfer", Abis.X64, Releases.Both)]
-[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 24)]
-public struct GnttabTransfer64
-{
-    [FieldOffset(0)] public ulong Mfn;
-    [FieldOffset(8)] public ushort Domid;
-    [FieldOffset(12)] public uint Ref;
-    [FieldOffset(16)] public short Status;
-}
-
-[XenStruct("gnttab_copy_ptr", Abis.X32, Releases.V4_17)]
-[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 8)]
-public struct GnttabCopyPtr32
-{
-    [FieldOffset(0)] public uint Ref;
-    [FieldOffset(0)] public uint Gmfn;
-    [FieldOffset(4)] public ushort Domid;
-    [FieldOffset(6)] public ushort Offset;
-}
-
-[XenStruct("gnttab_copy_ptr", Abis.X64, Releases.V4_17)]
-[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 16)]
-public struct GnttabCopyPtr64
-{
-    [FieldOffset(0)] public uint Ref;
-    [FieldOffset(0)] public ulong Gmfn;
-    [FieldOffset(8)] public ushort Domid;
-    [FieldOffset(10)] public ushort Offset;
-}
-
-[XenStruct("gnttab_copy", Abis.X32, Releases.Both)]
-[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 24)]
-public struct GnttabCopy32
-{
-    [FieldOffset(0)] public uint SourceURef;
-    [FieldOffset(0)] public uint SourceUGmfn;
-    [FieldOffset(4)] public ushort SourceDomid;
-    [FieldOffset(6)] public ushort SourceOffset;
-    [FieldOffset(8)] public uint DestURef;
-    [FieldOffset(8)] public uint DestUGmfn;
-    [FieldOffset(12)] public ushort DestDomid;
-    [FieldOffset(14)] public ushort DestOffset;
-    [FieldOffset(16)] public ushort Len;
-    [FieldOffset(18)] public ushort Flags;
-    [FieldOffset(20)] public short Status;
-}
-
-[XenStruct("gnttab_copy", Abis.X64, Releases.Both)]
-[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 40)]
-public struct GnttabCopy64
-{
-    [FieldOffset(0)] public uint SourceURef;
-    [FieldOffset(0)] public ulong SourceUGmfn;
-    [FieldOffset(8)] public ushort SourceDomid;
-    [FieldOffset(10)] public ushort SourceOffset;
-    [FieldOffset(16)] public uint DestURef;
-    [FieldOffset(16)] public ulong DestUGmfn;
-    [FieldOffset(24)] public ushort DestDomid;
-    [FieldOffset(26)] public ushort DestOffset;
-    [FieldOffset(32)] public ushort Len;
-    [FieldOffset(34)] public ushort Flags;
-    [FieldOffset(36)] public short Status;
 }
 
 [XenStruct("gnttab_query_size", Abis.Both, Releases.Both)]
@@ -188,26 +94,6 @@ public struct GnttabUnmapAndReplace
 public struct GnttabSetVersion
 {
     [FieldOffset(0)] public uint Version;
-}
-
-[XenStruct("gnttab_get_status_frames", Abis.X32, Releases.Both)]
-[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 12)]
-public struct GnttabGetStatusFrames32
-{
-    [FieldOffset(0)] public uint NrFrames;
-    [FieldOffset(4)] public ushort Dom;
-    [FieldOffset(6)] public short Status;
-    [FieldOffset(8)] public uint FrameList;
-}
-
-[XenStruct("gnttab_get_status_frames", Abis.X64, Releases.Both)]
-[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 16)]
-public struct GnttabGetStatusFrames64
-{
-    [FieldOffset(0)] public uint NrFrames;
-    [FieldOffset(4)] public ushort Dom;
-    [FieldOffset(6)] public short Status;
-    [FieldOffset(8)] public ulong FrameList;
 }
 
 [XenStruct("gnttab_get_version", Abis.Both, Releases.Both)]

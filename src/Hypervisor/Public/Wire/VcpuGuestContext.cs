@@ -1,146 +1,192 @@
-using System.Runtime.InteropServices;
-
 namespace XenSim.Hypervisor.Public.Wire;
 
 // arch-x86/xen.h: a PV vCPU's registers and tables, as XEN_DOMCTL_setvcpucontext and VCPUOP_initialise take them.
 
-[XenStruct("cpu_user_regs", Abis.X32, Releases.Both)]
-[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 68)]
-public struct CpuUserRegs32
+/// <summary>General registers of both ABIs; what the 32-bit ABI lacks stays as it is.</summary>
+[XenStruct("cpu_user_regs", Abis.Both, Releases.Both)]
+public record struct CpuUserRegs : IWireRecord
 {
-    [FieldOffset(0)] public uint Ebx;
-    [FieldOffset(4)] public uint Ecx;
-    [FieldOffset(8)] public uint Edx;
-    [FieldOffset(12)] public uint Esi;
-    [FieldOffset(16)] public uint Edi;
-    [FieldOffset(20)] public uint Ebp;
-    [FieldOffset(24)] public uint Eax;
-    [FieldOffset(28)] public ushort ErrorCode;
-    [FieldOffset(30)] public ushort EntryVector;
-    [FieldOffset(32)] public uint Eip;
-    [FieldOffset(36)] public ushort Cs;
-    [FieldOffset(38)] public byte SavedUpcallMask;
-    [FieldOffset(40)] public uint Eflags;
-    [FieldOffset(44)] public uint Esp;
-    [FieldOffset(48)] public ushort Ss;
-    [FieldOffset(52)] public ushort Es;
-    [FieldOffset(56)] public ushort Ds;
-    [FieldOffset(60)] public ushort Fs;
-    [FieldOffset(64)] public ushort Gs;
+    [XenField(Abis = Abis.X64)] public ulong R15;
+    [XenField(Abis = Abis.X64)] public ulong R14;
+    [XenField(Abis = Abis.X64)] public ulong R13;
+    [XenField(Abis = Abis.X64)] public ulong R12;
+    [XenField("ebp", Abis = Abis.X32), XenField("rbp", Abis = Abis.X64)] public ulong Rbp;
+    [XenField("ebx", Abis = Abis.X32), XenField("rbx", Abis = Abis.X64)] public ulong Rbx;
+    [XenField(Abis = Abis.X64)] public ulong R11;
+    [XenField(Abis = Abis.X64)] public ulong R10;
+    [XenField(Abis = Abis.X64)] public ulong R9;
+    [XenField(Abis = Abis.X64)] public ulong R8;
+    [XenField("eax", Abis = Abis.X32), XenField("rax", Abis = Abis.X64)] public ulong Rax;
+    [XenField("ecx", Abis = Abis.X32), XenField("rcx", Abis = Abis.X64)] public ulong Rcx;
+    [XenField("edx", Abis = Abis.X32), XenField("rdx", Abis = Abis.X64)] public ulong Rdx;
+    [XenField("esi", Abis = Abis.X32), XenField("rsi", Abis = Abis.X64)] public ulong Rsi;
+    [XenField("edi", Abis = Abis.X32), XenField("rdi", Abis = Abis.X64)] public ulong Rdi;
+    public uint ErrorCode;
+    public uint EntryVector;
+    [XenField("eip", Abis = Abis.X32), XenField("rip", Abis = Abis.X64)] public ulong Rip;
+    public ushort Cs;
+    public byte SavedUpcallMask;
+    [XenField("eflags", Abis = Abis.X32), XenField("rflags", Abis = Abis.X64)] public ulong Rflags;
+    [XenField("esp", Abis = Abis.X32), XenField("rsp", Abis = Abis.X64)] public ulong Rsp;
+    public ushort Ss;
+    public ushort Es;
+    public ushort Ds;
+    public ushort Fs;
+    public ushort Gs;
+
+    public void Visit(ref WireCursor cursor)
+    {
+        if (cursor.Abi == Abi.X64)
+            VisitX64(ref cursor);
+        else
+            VisitX32(ref cursor);
+        cursor.Long(ref Rflags);
+        cursor.Long(ref Rsp);
+        Selector(ref cursor, ref Ss);
+        Selector(ref cursor, ref Es);
+        Selector(ref cursor, ref Ds);
+        Selector(ref cursor, ref Fs);
+        Selector(ref cursor, ref Gs);
+    }
+
+    private static void Selector(ref WireCursor cursor, ref ushort selector)
+    {
+        cursor.U16(ref selector);
+        cursor.AlignLong();
+    }
+
+    private void VisitX64(ref WireCursor cursor)
+    {
+        cursor.Long(ref R15);
+        cursor.Long(ref R14);
+        cursor.Long(ref R13);
+        cursor.Long(ref R12);
+        cursor.Long(ref Rbp);
+        cursor.Long(ref Rbx);
+        cursor.Long(ref R11);
+        cursor.Long(ref R10);
+        cursor.Long(ref R9);
+        cursor.Long(ref R8);
+        cursor.Long(ref Rax);
+        cursor.Long(ref Rcx);
+        cursor.Long(ref Rdx);
+        cursor.Long(ref Rsi);
+        cursor.Long(ref Rdi);
+        cursor.U32(ref ErrorCode);
+        cursor.U32(ref EntryVector);
+        cursor.Long(ref Rip);
+        cursor.U16(ref Cs);
+        cursor.Skip(2);
+        cursor.U8(ref SavedUpcallMask);
+        cursor.AlignLong();
+    }
+
+    private void VisitX32(ref WireCursor cursor)
+    {
+        cursor.Long(ref Rbx);
+        cursor.Long(ref Rcx);
+        cursor.Long(ref Rdx);
+        cursor.Long(ref Rsi);
+        cursor.Long(ref Rdi);
+        cursor.Long(ref Rbp);
+        cursor.Long(ref Rax);
+        Half(ref cursor, ref ErrorCode);
+        Half(ref cursor, ref EntryVector);
+        cursor.Long(ref Rip);
+        cursor.U16(ref Cs);
+        cursor.U8(ref SavedUpcallMask);
+        cursor.AlignLong();
+    }
+
+    private static void Half(ref WireCursor cursor, ref uint field)
+    {
+        var half = (ushort)field;
+        cursor.U16(ref half);
+        field = half;
+    }
 }
 
-[XenStruct("cpu_user_regs", Abis.X64, Releases.Both)]
-[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 200)]
-public struct CpuUserRegs64
+[XenStruct("trap_info", Abis.Both, Releases.Both)]
+public record struct TrapInfo : IWireRecord
 {
-    [FieldOffset(0)] public ulong R15;
-    [FieldOffset(8)] public ulong R14;
-    [FieldOffset(16)] public ulong R13;
-    [FieldOffset(24)] public ulong R12;
-    [FieldOffset(32)] public ulong Rbp;
-    [FieldOffset(40)] public ulong Rbx;
-    [FieldOffset(48)] public ulong R11;
-    [FieldOffset(56)] public ulong R10;
-    [FieldOffset(64)] public ulong R9;
-    [FieldOffset(72)] public ulong R8;
-    [FieldOffset(80)] public ulong Rax;
-    [FieldOffset(88)] public ulong Rcx;
-    [FieldOffset(96)] public ulong Rdx;
-    [FieldOffset(104)] public ulong Rsi;
-    [FieldOffset(112)] public ulong Rdi;
-    [FieldOffset(120)] public uint ErrorCode;
-    [FieldOffset(124)] public uint EntryVector;
-    [FieldOffset(128)] public ulong Rip;
-    [FieldOffset(136)] public ushort Cs;
-    [FieldOffset(140)] public byte SavedUpcallMask;
-    [FieldOffset(144)] public ulong Rflags;
-    [FieldOffset(152)] public ulong Rsp;
-    [FieldOffset(160)] public ushort Ss;
-    [FieldOffset(168)] public ushort Es;
-    [FieldOffset(176)] public ushort Ds;
-    [FieldOffset(184)] public ushort Fs;
-    [FieldOffset(192)] public ushort Gs;
+    public byte Vector;
+
+    /// <summary>Bits 1:0 DPL, bit 2 mask events on entry.</summary>
+    public byte Flags;
+    public ushort Cs;
+    public ulong Address;
+
+    public void Visit(ref WireCursor cursor)
+    {
+        cursor.U8(ref Vector);
+        cursor.U8(ref Flags);
+        cursor.U16(ref Cs);
+        cursor.Long(ref Address);
+    }
 }
 
-[XenStruct("trap_info", Abis.X32, Releases.Both)]
-[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 8)]
-public struct TrapInfo32
+/// <summary>vcpu_guest_context of both ABIs: 2800 bytes for 32-bit callers, 5168 for 64-bit ones, the same in both releases.</summary>
+[XenStruct("vcpu_guest_context", Abis.Both, Releases.Both)]
+public sealed class VcpuGuestContext : IWireRecord
 {
-    [FieldOffset(0)] public byte Vector;
-    [FieldOffset(1)] public byte Flags;
-    [FieldOffset(2)] public ushort Cs;
-    [FieldOffset(4)] public uint Address;
-}
+    [XenField("fpu_ctxt.x")]
+    public readonly byte[] FpuCtxt = new byte[512];
 
-[XenStruct("trap_info", Abis.X64, Releases.Both)]
-[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 16)]
-public struct TrapInfo64
-{
-    [FieldOffset(0)] public byte Vector;
-    [FieldOffset(1)] public byte Flags;
-    [FieldOffset(2)] public ushort Cs;
-    [FieldOffset(8)] public ulong Address;
-}
+    /// <summary><see cref="Numbers.VcpuContextFlags"/>.</summary>
+    public ulong Flags;
+    public CpuUserRegs UserRegs;
+    public readonly TrapInfo[] TrapCtxt = new TrapInfo[256];
+    public ulong LdtBase;
+    public ulong LdtEnts;
+    public readonly ulong[] GdtFrames = new ulong[16];
+    public ulong GdtEnts;
+    public ulong KernelSs;
+    public ulong KernelSp;
 
-[XenStruct("vcpu_guest_context", Abis.X32, Releases.Both)]
-[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 2800)]
-public struct VcpuGuestContext32
-{
-    [XenField("fpu_ctxt.x"), FieldOffset(0)] public Array512<byte> FpuCtxt;
-    [FieldOffset(512)] public uint Flags;
-    [FieldOffset(516)] public CpuUserRegs32 UserRegs;
-    [FieldOffset(584)] public Array256<TrapInfo32> TrapCtxt;
-    [FieldOffset(2632)] public uint LdtBase;
-    [FieldOffset(2636)] public uint LdtEnts;
-    [FieldOffset(2640)] public Array16<uint> GdtFrames;
-    [FieldOffset(2704)] public uint GdtEnts;
-    [FieldOffset(2708)] public uint KernelSs;
-    [FieldOffset(2712)] public uint KernelSp;
-    [FieldOffset(2716)] public Array8<uint> Ctrlreg;
-    [FieldOffset(2748)] public Array8<uint> Debugreg;
-    [FieldOffset(2780)] public uint EventCallbackCs;
-    [FieldOffset(2784)] public uint EventCallbackEip;
-    [FieldOffset(2788)] public uint FailsafeCallbackCs;
-    [FieldOffset(2792)] public uint FailsafeCallbackEip;
-    [FieldOffset(2796)] public uint VmAssist;
-}
+    /// <summary>CR3 is encoded: x64 mfn shifted by 12, x32 (mfn &lt;&lt; 12) | (mfn >> 20).</summary>
+    public readonly ulong[] Ctrlreg = new ulong[8];
+    public readonly ulong[] Debugreg = new ulong[8];
+    [XenField(Abis = Abis.X32)] public ulong EventCallbackCs;
+    public ulong EventCallbackEip;
+    [XenField(Abis = Abis.X32)] public ulong FailsafeCallbackCs;
+    public ulong FailsafeCallbackEip;
+    [XenField(Abis = Abis.X64)] public ulong SyscallCallbackEip;
+    public ulong VmAssist;
+    [XenField(Abis = Abis.X64)] public ulong FsBase;
+    [XenField(Abis = Abis.X64)] public ulong GsBaseKernel;
+    [XenField(Abis = Abis.X64)] public ulong GsBaseUser;
 
-[XenStruct("vcpu_guest_context", Abis.X64, Releases.Both)]
-[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 5168)]
-public struct VcpuGuestContext64
-{
-    [XenField("fpu_ctxt.x"), FieldOffset(0)] public Array512<byte> FpuCtxt;
-    [FieldOffset(512)] public ulong Flags;
-    [FieldOffset(520)] public CpuUserRegs64 UserRegs;
-    [FieldOffset(720)] public Array256<TrapInfo64> TrapCtxt;
-    [FieldOffset(4816)] public ulong LdtBase;
-    [FieldOffset(4824)] public ulong LdtEnts;
-    [FieldOffset(4832)] public Array16<ulong> GdtFrames;
-    [FieldOffset(4960)] public ulong GdtEnts;
-    [FieldOffset(4968)] public ulong KernelSs;
-    [FieldOffset(4976)] public ulong KernelSp;
-    [FieldOffset(4984)] public Array8<ulong> Ctrlreg;
-    [FieldOffset(5048)] public Array8<ulong> Debugreg;
-    [FieldOffset(5112)] public ulong EventCallbackEip;
-    [FieldOffset(5120)] public ulong FailsafeCallbackEip;
-    [FieldOffset(5128)] public ulong SyscallCallbackEip;
-    [FieldOffset(5136)] public ulong VmAssist;
-    [FieldOffset(5144)] public ulong FsBase;
-    [FieldOffset(5152)] public ulong GsBaseKernel;
-    [FieldOffset(5160)] public ulong GsBaseUser;
-}
+    public void Visit(ref WireCursor cursor)
+    {
+        cursor.Bytes(FpuCtxt);
+        cursor.Long(ref Flags);
+        UserRegs.Visit(ref cursor);
+        foreach (ref TrapInfo trap in TrapCtxt.AsSpan())
+            trap.Visit(ref cursor);
+        cursor.Long(ref LdtBase);
+        cursor.Long(ref LdtEnts);
+        cursor.Longs(GdtFrames);
+        cursor.Long(ref GdtEnts);
+        cursor.Long(ref KernelSs);
+        cursor.Long(ref KernelSp);
+        cursor.Longs(Ctrlreg);
+        cursor.Longs(Debugreg);
+        if (cursor.Abi == Abi.X32)
+        {
+            cursor.Long(ref EventCallbackCs);
+            cursor.Long(ref EventCallbackEip);
+            cursor.Long(ref FailsafeCallbackCs);
+            cursor.Long(ref FailsafeCallbackEip);
+            cursor.Long(ref VmAssist);
+            return;
+        }
 
-[XenStruct("iret_context", Abis.X64, Releases.Both)]
-[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 72)]
-public struct IretContext
-{
-    [FieldOffset(0)] public ulong Rax;
-    [FieldOffset(8)] public ulong R11;
-    [FieldOffset(16)] public ulong Rcx;
-    [FieldOffset(24)] public ulong Flags;
-    [FieldOffset(32)] public ulong Rip;
-    [FieldOffset(40)] public ulong Cs;
-    [FieldOffset(48)] public ulong Rflags;
-    [FieldOffset(56)] public ulong Rsp;
-    [FieldOffset(64)] public ulong Ss;
+        cursor.Long(ref EventCallbackEip);
+        cursor.Long(ref FailsafeCallbackEip);
+        cursor.Long(ref SyscallCallbackEip);
+        cursor.Long(ref VmAssist);
+        cursor.Long(ref FsBase);
+        cursor.Long(ref GsBaseKernel);
+        cursor.Long(ref GsBaseUser);
+    }
 }

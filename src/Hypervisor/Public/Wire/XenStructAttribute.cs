@@ -19,11 +19,11 @@ public enum Releases
 }
 
 /// <summary>
-/// Says which structure of Xen's public headers a C# structure mirrors. Tests compare every field with a table compiled from
+/// Says which structure of Xen's public headers a C# type mirrors. Tests compare every field with a table compiled from
 /// those headers; a field is matched by its Xen name in PascalCase (<c>console.domU.mfn</c> = <c>ConsoleDomUMfn</c>,
 /// a leading <c>u.</c> is left out).
 /// </summary>
-[AttributeUsage(AttributeTargets.Struct)]
+[AttributeUsage(AttributeTargets.Struct | AttributeTargets.Class)]
 public sealed class XenStructAttribute(string name, Abis abis, Releases releases) : Attribute
 {
     /// <summary>The tag (or, for an untagged structure, the typedef) in the C header.</summary>
@@ -34,8 +34,8 @@ public sealed class XenStructAttribute(string name, Abis abis, Releases releases
     public Releases Releases { get; } = releases;
 }
 
-/// <summary>A field whose C# name is not the mechanical one, or that is padding in one of the releases.</summary>
-[AttributeUsage(AttributeTargets.Field)]
+/// <summary>A field whose C# name is not the mechanical one, or that is not there in one of the releases or ABIs.</summary>
+[AttributeUsage(AttributeTargets.Field, AllowMultiple = true)]
 public sealed class XenFieldAttribute(string? name = null) : Attribute
 {
     /// <summary>Path of the field in the C header, null for the mechanical name.</summary>
@@ -43,4 +43,7 @@ public sealed class XenFieldAttribute(string? name = null) : Attribute
 
     /// <summary>The releases that name this field; in the others its bytes are padding.</summary>
     public Releases Releases { get; set; } = Releases.Both;
+
+    /// <summary>The ABIs that have this field (under this name).</summary>
+    public Abis Abis { get; set; } = Abis.Both;
 }
