@@ -1,0 +1,97 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace XenSim.Oracle.Tests.Golden;
+
+/// <summary>
+/// What the test kernel of dom0-test-kernel prints between BEGIN DUMP and its success line, with machine frames renamed: they are named
+/// after the order in which they appear, so equal structures give equal text.
+/// </summary>
+internal static partial class TestKernelDump
+{
+    /// <summary>XENVER sub-operations that tell who compiled Xen and when, or what the machine is called.</summary>
+    private static readonly string[] buildFacts = ["compile_info", "changeset", "extraversion", "guest_handle", "commandline", "build_id"];
+
+    public static List<string> Parse(IEnumerable<string> lines)
+    {
+        var dump = XenConsole.Guest(lines).SkipWhile(l => l != "BEGIN DUMP").TakeWhile(l => !l.StartsWith("Test result", StringComparison.Ordinal)).ToList();
+        if (dump.Count == 0)
+        {
+            throw new FormatException("no BEGIN DUMP");
+        }
+
+        var names = new FrameNames();
+        var result = new List<string>();
+        bool ofBuild = false;
+        foreach (string line in dump)
+        {
+            if (line.StartsWith("XENVER ", StringComparison.Ordinal))
+            {
+                ofBuild = buildFacts.Any(f => line.StartsWith("XENVER " + f, StringComparison.Ordinal));
+                result.Add(ofBuild ? QuotedText().Replace(line, "\"…\"") : line);
+            }
+            else if (!(ofBuild && line.StartsWith("  raw", StringComparison.Ordinal)))
+            {
+                ofBuild &= line.StartsWith("  raw", StringComparison.Ordinal);
+                result.Add(Rename(line, names));
+            }
+        }
+
+        return result;
+    }
+
+    private static string Rename(string line, FrameNames names)
+    {
+        if (line.StartsWith("SI shared_info = ", StringComparison.Ordinal))
+        {
+            return line[..17] + names.Of(Hex(line[17..]) >> 12);
+        }
+
+        if (line.StartsWith("SIRAW 0020:", StringComparison.Ordinal))
+        {
+            // nr_pages, shared_info (32-bit ABI: offset 36), flags … : the machine address is bytes 4..7 of this row.
+            return line[..20] + "SHARED_INFO" + line[28..];
+        }
+
+        if (line.StartsWith("P2M[", StringComparison.Ordinal))
+        {
+            return FrameNumber().Replace(line, m => " " + names.Of(Hex(m.Groups[1].Value)));
+        }
+
+        var entry = PageTableEntry().Match(line);
+        return entry.Success ? $"{entry.Groups[1].Value}{names.Of(Hex(entry.Groups[2].Value) >> 12 & 0xffffffffff)} flags {Hex(entry.Groups[2].Value) & 0xfff0000000000fff:x}" : line;
+    }
+
+    private static ulong Hex(string digits) => ulong.Parse(digits, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+
+    [GeneratedRegex("\"[^\"]*\"")]
+    private static partial Regex QuotedText();
+
+    [GeneratedRegex(@" ([0-9a-f]{6})\b")]
+    private static partial Regex FrameNumber();
+
+    [GeneratedRegex(@"^(  \[[0-9a-f]{3}\.\.[0-9a-f]{3}\] )([0-9a-f]{16})$")]
+    private static partial Regex PageTableEntry();
+
+    /// <summary>
+    /// Names frames relative to the first one seen in the p2m's chunk: the builder allocates one contiguous chunk, so distances inside it
+    /// are facts, its place is not.
+    /// </summary>
+    private sealed class FrameNames
+    {
+        private const ulong SameChunk = 0x1000;
+        private readonly List<ulong> chunks = [];
+
+        public string Of(ulong frame)
+        {
+            int chunk = chunks.FindIndex(c => frame >= c && frame - c < SameChunk || c > frame && c - frame < SameChunk);
+            if (chunk < 0)
+            {
+                chunks.Add(frame);
+                chunk = chunks.Count - 1;
+            }
+
+            return $"F{chunk}{(long)(frame - chunks[chunk]):+0;-0;+0}";
+        }
+    }
+}
