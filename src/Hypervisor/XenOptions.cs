@@ -1,4 +1,4 @@
-using XenSim.Hypervisor.Boot;
+using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Events;
 using XenSim.Hypervisor.Public.Stages;

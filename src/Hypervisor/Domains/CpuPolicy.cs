@@ -1,7 +1,12 @@
 using XenSim.Guest.Cpu;
-using XenSim.Hypervisor.Boot;
 
 namespace XenSim.Hypervisor.Domains;
+
+/// <summary>Number of a leaf that the tools set. <see cref="AnySubleaf"/> where the leaf has no sub-leaves.</summary>
+public readonly record struct CpuidIndex(uint Leaf, uint Subleaf)
+{
+    public const uint AnySubleaf = uint.MaxValue;
+}
 
 /// <summary>What CPUID tells a domain: the host's leaves, or what the toolstack set (set_cpuid in 4.0, set_cpu_policy in 4.17).</summary>
 public sealed class CpuPolicy
@@ -22,14 +27,13 @@ public sealed class CpuPolicy
     internal CpuidResult Answer(Vcpu vcpu, uint leaf, uint subleaf)
     {
         if (leaf is >= 0x4000_0000 and < 0x4000_0100)
-            return HypervisorLeaves.Answer(vcpu, leaf, subleaf);
+            return VcpuHypervisorLeaves.Answer(vcpu, leaf, subleaf);
         CpuidResult result = Find(_set, leaf, subleaf)
-            ?? Find(_domain.Xen.Options.Host.Leaves, leaf, subleaf)
-            ?? default;
+            ?? _domain.Xen.Options.Host.Cpuid(leaf, subleaf);
         return _domain.IsHvm ? result : PvCpuid.Adjust(vcpu, leaf, subleaf, result);
     }
 
-    private static CpuidResult? Find(IReadOnlyDictionary<CpuidIndex, CpuidResult> leaves, uint leaf, uint subleaf)
+    private static CpuidResult? Find(Dictionary<CpuidIndex, CpuidResult> leaves, uint leaf, uint subleaf)
         => leaves.TryGetValue(new CpuidIndex(leaf, subleaf), out CpuidResult r)
             || leaves.TryGetValue(new CpuidIndex(leaf, CpuidIndex.AnySubleaf), out r)
             ? r

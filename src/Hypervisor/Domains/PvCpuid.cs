@@ -1,5 +1,5 @@
 using XenSim.Guest.Cpu;
-using XenSim.Hypervisor.Boot;
+using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.Public;
 
 namespace XenSim.Hypervisor.Domains;
@@ -51,7 +51,7 @@ internal static class PvCpuid
                     features &= ~LahfLm;
                 }
 
-                if (!d.Host64 || (d.IsCompat && d.Xen.Options.Host.Vendor != HostVendor.Amd))
+                if (!d.Host64 || (d.IsCompat && d.Xen.Options.Host.Vendor != CpuVendor.AMD))
                     extended &= ~Syscall;
                 return r with { Ecx = features, Edx = extended };
             case 5 or 7 or 0xA or 0xB or 0xD or 0x8000_000A or 0x8000_001B or 0x8000_001C or 0x8000_001E:

@@ -83,7 +83,8 @@ internal sealed record Dom0Layout
         ulong startInfo = PageUp(unchecked(physmap + (parms.HasInitP2m ? 0 : physmapSize)));
         ulong startInfoEnd = unchecked(startInfo + StartInfoSize(kind) + VgaInfoSize(release));
         ulong tables = PageUp(startInfoEnd);
-        if (FitTables(release, kind, parms.VirtBase, tables, pages) is not { } fit)
+        bool wraps = parms.VirtKernelEnd < parms.VirtBase || physmap < parms.VirtKernelEnd || startInfo < physmap || tables < startInfo;
+        if (wraps || FitTables(release, kind, parms.VirtBase, tables, pages) is not { } fit || fit.End <= tables)
             return null;
         ulong span = unchecked(fit.End - parms.VirtBase);
         ulong fromHeap = release != XenRelease.V4_0 && initrd.Start != 0 ? span - PageUp(initrdLength) : span;

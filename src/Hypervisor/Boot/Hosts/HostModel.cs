@@ -23,7 +23,7 @@ public sealed record HostModel
     public required CpuVendor Vendor { get; init; }
 
     /// <summary>TSC and core clock. Unit: kHz.</summary>
-    public required ulong CpuKhz { get; init; }
+    public required uint CpuKhz { get; init; }
 
     /// <summary>CPUID by leaf and sub-leaf, as the bare machine answers.</summary>
     public required FrozenDictionary<(uint Leaf, uint Subleaf), CpuidResult> CpuidLeaves { get; init; }

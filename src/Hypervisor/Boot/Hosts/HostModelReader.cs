@@ -42,7 +42,7 @@ public sealed class HostModelReader
         Name = Text(root, "$", "name"),
         Origin = Text(root, "$", "origin"),
         Vendor = Enumeration<CpuVendor>(root, "$", "vendor"),
-        CpuKhz = Decimal(root, "$", "cpuKhz"),
+        CpuKhz = (uint)Math.Min(Decimal(root, "$", "cpuKhz"), uint.MaxValue),
         CpuidLeaves = Leaves(Member(root, "$", "cpuid")),
         Msrs = Members(Member(root, "$", "msrs"), "$.msrs")
             .Select(m => ((uint)Hex(m.Name, $"$.msrs.{m.Name}"), HexValue(m.Value, $"$.msrs.{m.Name}")))
