@@ -28,27 +28,32 @@ public static class NearestName
         return best;
     }
 
-    /// <summary>Levenshtein distance, ignoring case; names longer than <see cref="LongestCompared"/> are far from everything.</summary>
+    /// <summary>
+    /// Edit distance with swapped neighbours as one edit, ignoring case (optimal string alignment); names longer than
+    /// <see cref="LongestCompared"/> are far from everything.
+    /// </summary>
     private static int Distance(string a, string b)
     {
         if (a.Length > LongestCompared || b.Length > LongestCompared)
             return int.MaxValue;
-        Span<int> row = stackalloc int[b.Length + 1];
+        int[,] d = new int[a.Length + 1, b.Length + 1];
+        for (int i = 0; i <= a.Length; i++)
+            d[i, 0] = i;
         for (int j = 0; j <= b.Length; j++)
-            row[j] = j;
+            d[0, j] = j;
         for (int i = 1; i <= a.Length; i++)
         {
-            int diagonal = row[0];
-            row[0] = i;
             for (int j = 1; j <= b.Length; j++)
             {
-                int same = char.ToLowerInvariant(a[i - 1]) == char.ToLowerInvariant(b[j - 1]) ? 0 : 1;
-                int next = Math.Min(Math.Min(row[j], row[j - 1]) + 1, diagonal + same);
-                diagonal = row[j];
-                row[j] = next;
+                int change = Same(a[i - 1], b[j - 1]) ? 0 : 1;
+                d[i, j] = Math.Min(Math.Min(d[i - 1, j], d[i, j - 1]) + 1, d[i - 1, j - 1] + change);
+                if (i > 1 && j > 1 && Same(a[i - 1], b[j - 2]) && Same(a[i - 2], b[j - 1]))
+                    d[i, j] = Math.Min(d[i, j], d[i - 2, j - 2] + 1);
             }
         }
 
-        return row[b.Length];
+        return d[a.Length, b.Length];
     }
+
+    private static bool Same(char x, char y) => char.ToLowerInvariant(x) == char.ToLowerInvariant(y);
 }

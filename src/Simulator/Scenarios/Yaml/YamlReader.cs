@@ -53,8 +53,25 @@ internal sealed class YamlReader
         }
         catch (YamlException e)
         {
-            throw reader.Refuse(e.Start, $"not valid YAML: {e.Message}");
+            throw TabIndentation(text) is { } tab
+                ? reader.RefuseAt(tab, "a tab cannot indent YAML", "use spaces")
+                : reader.Refuse(e.Start, $"not valid YAML: {e.Message}");
         }
+    }
+
+    /// <summary>The commonest cause of an error whose own message says nothing of it.</summary>
+    private static Mark? TabIndentation(string text)
+    {
+        int line = 1;
+        foreach (ReadOnlySpan<char> each in text.AsSpan().EnumerateLines())
+        {
+            int column = each.IndexOfAnyExcept(' ');
+            if (column >= 0 && each[column] == '\t')
+                return new Mark(line, column + 1);
+            line++;
+        }
+
+        return null;
     }
 
     private YamlNode Document()
