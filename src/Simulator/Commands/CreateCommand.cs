@@ -1,4 +1,5 @@
 using System.CommandLine;
+using XenSim.Simulator.Input;
 
 namespace XenSim.Simulator.Commands;
 
@@ -7,10 +8,24 @@ internal static class CreateCommand
 {
     public static Command Build(Terminal terminal)
     {
+        Argument<string> file = new("FILE.cfg") { Description = "A domain configuration in xl's own format." };
         Command command = new("create",
             """
-            Creates a domain.
-            """);
+            Creates the domain that an xl configuration file describes, and runs it.
+
+            Exit codes are those of "xensim boot".
+
+            Example:
+              xensim create guest.cfg -vvv
+            """)
+        {
+            file, Options.Verbosity(),
+        };
+        command.SetAction(int (ParseResult parsed) =>
+        {
+            _ = terminal;
+            throw new InputException(parsed.GetRequiredValue(file), "xl configuration files cannot be read yet");
+        });
         return command;
     }
 }
