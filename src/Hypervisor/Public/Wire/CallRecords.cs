@@ -91,11 +91,15 @@ public record struct VcpuRegisterMemoryArea : IWireRecord
     [XenField("addr.v")]
     public ulong Address;
 
+    /// <summary>In the 32-bit ABI the upper half of the union's addr.p, which x86 does not use.</summary>
+    [XenField(Abis = 0)]
+    public uint UpperHalf;
+
     public void Visit(ref WireCursor cursor)
     {
         cursor.Long(ref Address);
         if (cursor.Abi == Abi.X32)
-            cursor.Skip(4);
+            cursor.U32(ref UpperHalf);
     }
 }
 
