@@ -99,7 +99,7 @@ public sealed class NumberTests
         // 4.0 declares 0-15; 4.17 0-14, 15 as VIRIDIAN_DOMAIN, 17-19 (16 and 20 have a variable length and no declaration).
         Assert.Equal(release == Releases.V4_0 ? 16 : 18, seen);
         if (release == Releases.V4_17)
-            Assert.Equal(_table.Struct("__HVM_SAVE_TYPE_VIRIDIAN_DOMAIN", column)!.Fields["c"].Size, (int)HvmSaveCode.VIRIDIAN);
+            Assert.Equal((int)HvmSaveCode.VIRIDIAN, _table.Struct("__HVM_SAVE_TYPE_VIRIDIAN_DOMAIN", column)!.Fields["c"].Size);
         Assert.Empty(_checker.Compare("CPU_XSAVE_CODE", (ulong)HvmSaveCode.CPU_XSAVE).Concat(_checker.Compare("CPU_MSR_CODE", (ulong)HvmSaveCode.CPU_MSR)));
     }
 

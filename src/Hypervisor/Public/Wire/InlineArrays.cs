@@ -67,13 +67,6 @@ public struct Array128<T>
     private T _first;
 }
 
-[InlineArray(256)]
-public struct Array256<T>
-    where T : unmanaged
-{
-    private T _first;
-}
-
 [InlineArray(512)]
 public struct Array512<T>
     where T : unmanaged

@@ -1,6 +1,16 @@
+using System.Runtime.InteropServices;
+
 namespace XenSim.Hypervisor.Public.Wire;
 
-// xen.h: arguments of mmuext_op and multicall.
+// xen.h: arguments of mmu_update, mmuext_op and multicall.
+
+[XenStruct("mmu_update", Abis.Both, Releases.Both)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 16)]
+public struct MmuUpdate
+{
+    [FieldOffset(0)] public ulong Ptr;
+    [FieldOffset(8)] public ulong Val;
+}
 
 [XenStruct("mmuext_op", Abis.Both, Releases.Both)]
 public record struct MmuextOp : IWireRecord
