@@ -1,0 +1,184 @@
+using System.Collections.Immutable;
+using System.Text;
+using XenSim.Hypervisor.Public;
+using XenSim.Toolstack.Libxl;
+
+namespace XenSim.Toolstack.XenStore;
+
+// Requests on nodes: reading, writing, permissions.
+public sealed partial class XenStored
+{
+    [Flags]
+    private enum Access
+    {
+        None = 0,
+        Read = 1,
+        Write = 2,
+        Owner = 4,
+    }
+
+    private StoreReply Directory(StoreCall call, ReadOnlySpan<byte> payload)
+    {
+        StoreNode? node = GetNode(call, OneArgument(payload), Access.Read, out _, out XenErrno error);
+        if (node is null)
+            return StoreReply.Fail(error);
+        byte[] names = Encoding.Latin1.GetBytes(string.Concat(node.Children.Select(c => c.Key + "\0")));
+        return names.Length > StoreQuotas.Payload ? StoreReply.Fail(XenErrno.E2BIG) : new StoreReply(XenErrno.None, names);
+    }
+
+    private StoreReply Read(StoreCall call, ReadOnlySpan<byte> payload)
+    {
+        StoreNode? node = GetNode(call, OneArgument(payload), Access.Read, out _, out XenErrno error);
+        return node is null ? StoreReply.Fail(error) : new StoreReply(XenErrno.None, [.. node.Value]);
+    }
+
+    private StoreReply GetPermissions(StoreCall call, ReadOnlySpan<byte> payload)
+    {
+        StoreNode? node = GetNode(call, OneArgument(payload), Access.Read, out _, out XenErrno error);
+        return node is null
+            ? StoreReply.Fail(error)
+            : new StoreReply(XenErrno.None, Encoding.Latin1.GetBytes(string.Concat(node.Permissions.Select(p => p + "\0"))));
+    }
+
+    private StoreReply Write(StoreCall call, ReadOnlySpan<byte> payload)
+    {
+        int end = payload.IndexOf((byte)0);
+        if (end < 0)
+            return StoreReply.Fail(XenErrno.EINVAL);
+        return Put(call, Encoding.Latin1.GetString(payload[..end]), [.. payload[(end + 1)..]], overwrite: true);
+    }
+
+    private StoreReply MakeDirectory(StoreCall call, ReadOnlySpan<byte> payload) => Put(call, OneArgument(payload), [], overwrite: false);
+
+    private StoreReply Put(StoreCall call, string? name, ImmutableArray<byte> value, bool overwrite)
+    {
+        StoreNode? node = GetNode(call, name, Access.Write, out string path, out XenErrno error);
+        if (node is null && error != XenErrno.ENOENT)
+            return StoreReply.Fail(error);
+        if (node is not null && !overwrite)
+            return StoreReply.Ok;
+        StoreTree tree = TreeOf(call);
+        error = CheckQuota(call, tree, path, value.Length);
+        if (error != XenErrno.None)
+            return StoreReply.Fail(error);
+        uint? owner = call.Connection.IsPrivileged ? null : call.Connection.Domain.Value;
+        Change(call, t => t.Write(path, value, owner), new StoreChange(path, node, Removed: false));
+        return StoreReply.Ok;
+    }
+
+    private StoreReply Remove(StoreCall call, ReadOnlySpan<byte> payload)
+    {
+        StoreNode? node = GetNode(call, OneArgument(payload), Access.Write, out string path, out XenErrno error);
+        if (node is null)
+        {
+            // Removing what is not there is fine as long as its parent is there.
+            return error == XenErrno.ENOENT && TreeOf(call).Find(StorePath.Parent(path)) is not null ? StoreReply.Ok : StoreReply.Fail(error);
+        }
+
+        if (path == "/")
+            return StoreReply.Fail(XenErrno.EINVAL);
+        Change(call, t => t.Remove(path), new StoreChange(path, node, Removed: true));
+        return StoreReply.Ok;
+    }
+
+    private StoreReply SetPermissions(StoreCall call, ReadOnlySpan<byte> payload)
+    {
+        string[] words = Strings(payload);
+        if (words.Length < 2)
+            return StoreReply.Fail(XenErrno.EINVAL);
+        if (!call.Connection.IsPrivileged && _release != XenRelease.V4_0 && words.Length - 1 > StoreQuotas.PermissionsPerNode)
+            return StoreReply.Fail(XenErrno.ENOSPC);
+        var permissions = ImmutableArray.CreateBuilder<NodePermission>();
+        foreach (string word in words.Skip(1))
+        {
+            if (word.Length < 2 || !"nrwb".Contains(word[0], StringComparison.Ordinal) || !word[1..].All(char.IsAsciiDigit))
+                return StoreReply.Fail(XenErrno.EINVAL);
+            permissions.Add(new NodePermission(Number(word[1..]), word[0]));
+        }
+
+        StoreNode? node = GetNode(call, words[0], Access.Write | Access.Owner, out string path, out XenErrno error);
+        if (node is null)
+            return StoreReply.Fail(error);
+        ImmutableArray<NodePermission> wanted = permissions.ToImmutable();
+        if (!call.Connection.IsPrivileged && wanted[0].Domain != node.Permissions[0].Domain)
+            return StoreReply.Fail(XenErrno.EPERM);
+        Change(call, t => t.SetPermissions(path, wanted), new StoreChange(path, node, Removed: false));
+        return StoreReply.Ok;
+    }
+
+    /// <summary>get_node: the node if the caller may do that to it; else why not, without telling what it may not know.</summary>
+    private StoreNode? GetNode(StoreCall call, string? name, Access wanted, out string path, out XenErrno error)
+    {
+        path = name is null ? "" : StorePath.Canonical(call.Connection.Domain.Value, name);
+        if (name is null || !StorePath.IsValid(_release, path))
+        {
+            error = XenErrno.EINVAL;
+            return null;
+        }
+
+        StoreTree tree = TreeOf(call);
+        StoreNode? node = tree.Find(path);
+        Note(call, path, node);
+        error = node is null ? XenErrno.ENOENT : XenErrno.EACCES;
+        if (node is not null && (AccessOf(call.Connection, node) & wanted) == wanted)
+            return node;
+        if ((AccessOf(call.Connection, tree.Nearest(node is null ? path : StorePath.Parent(path))) & wanted) == 0)
+            error = XenErrno.EACCES;
+        return null;
+    }
+
+    /// <summary>perm_for_conn.</summary>
+    private static Access AccessOf(StoreConnection connection, StoreNode node)
+    {
+        const Access all = Access.Read | Access.Write | Access.Owner;
+        uint caller = connection.Domain.Value;
+        uint? target = connection.Target?.Value;
+        NodePermission owner = node.Permissions[0];
+        if (connection.IsPrivileged || owner.Domain == caller || owner.Domain == target)
+            return all;
+        foreach (NodePermission permission in node.Permissions.AsSpan()[1..])
+        {
+            if (permission.Domain == caller || permission.Domain == target)
+                return Letter(permission.Access);
+        }
+
+        return Letter(owner.Access);
+    }
+
+    private static Access Letter(char letter) => letter switch
+    {
+        'r' => Access.Read,
+        'w' => Access.Write,
+        'b' => Access.Read | Access.Write,
+        _ => Access.None,
+    };
+
+    private XenErrno CheckQuota(StoreCall call, StoreTree tree, string path, int valueLength)
+    {
+        if (call.Connection.IsPrivileged)
+            return XenErrno.None;
+        if (valueLength + path.Length >= StoreQuotas.EntrySize)
+            return XenErrno.ENOSPC;
+        int created = tree.MissingLevels(path);
+        if (created > 0 && CountOwned(tree.Root, call.Connection.Domain.Value) + created > StoreQuotas.NodesPerDomain)
+            return XenErrno.ENOSPC;
+        if (call.Transaction is { } transaction)
+        {
+            transaction.Created += created;
+            if (_release != XenRelease.V4_0 && transaction.Created > StoreQuotas.TransactionNodes)
+                return XenErrno.ENOSPC;
+        }
+
+        return XenErrno.None;
+    }
+
+    private static int CountOwned(StoreNode node, uint domain)
+    {
+        int count = node.Permissions[0].Domain == domain ? 1 : 0;
+        foreach ((_, StoreNode child) in node.Children)
+            count += CountOwned(child, domain);
+        return count;
+    }
+
+    private StoreTree TreeOf(StoreCall call) => call.Transaction?.Tree ?? _tree;
+}

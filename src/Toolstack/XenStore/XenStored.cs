@@ -1,0 +1,223 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text;
+using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Events;
+using XenSim.Hypervisor.Public.Numbers;
+using XenSim.Toolstack.Libxl;
+
+namespace XenSim.Toolstack.XenStore;
+
+/// <summary>Answer to a request: its payload, or the errno that an ERROR message names.</summary>
+public readonly record struct StoreReply(XenErrno Error, byte[] Payload)
+{
+    public static readonly StoreReply Ok = new(XenErrno.None, [.. "OK\0"u8]);
+
+    public static StoreReply Fail(XenErrno error) => new(error, []);
+
+    /// <summary>The payload up to its NUL.</summary>
+    public string Text => Encoding.Latin1.GetString(Payload).TrimEnd('\0');
+}
+
+/// <summary>xenstored: the tree, its transactions and watches. Requests are the wire's: type, transaction id, payload.</summary>
+/// <remarks>Source: tools/xenstore/xenstored_*.c of both releases.</remarks>
+public sealed partial class XenStored
+{
+    private readonly XenRelease _release;
+    private readonly IEventSink _events;
+    private readonly List<StoreConnection> _connections = [];
+    private readonly HashSet<DomainId> _introduced = [];
+    private StoreTree _tree;
+
+    public XenStored(XenRelease release, IEventSink events)
+    {
+        _release = release;
+        _events = events;
+        _tree = new StoreTree(StoreTree.Empty([new NodePermission(0, 'n')]));
+
+        // setup_structure: the daemon's own node.
+        _tree.Write("/tool/xenstored", [], null);
+    }
+
+    /// <summary>Asked by INTRODUCE and RELEASE: the ring transport. Null: only the tree changes.</summary>
+    internal IStoreRings? Rings { get; set; }
+
+    /// <summary>A client in dom0; its watch events go to <paramref name="deliver"/> (path, token).</summary>
+    public StoreConnection Connect(Action<string, string>? deliver = null) => Connect(DomainId.Dom0, deliver);
+
+    internal StoreConnection Connect(DomainId domain, Action<string, string>? deliver, bool traced = true)
+    {
+        var connection = new StoreConnection(domain, deliver ?? ((_, _) => { })) { IsTraced = traced };
+        _connections.Add(connection);
+        return connection;
+    }
+
+    internal void Disconnect(StoreConnection connection)
+    {
+        connection.Transactions.Clear();
+        connection.Watches.Clear();
+        _connections.Remove(connection);
+    }
+
+    /// <summary>Everything in the store as <c>xenstore-ls -fp</c> prints it, one line per node.</summary>
+    public IEnumerable<string> List()
+    {
+        var pending = new Stack<(string Path, StoreNode Node)>();
+        pending.Push(("", _tree.Root));
+        while (pending.TryPop(out (string Path, StoreNode Node) at))
+        {
+            if (at.Path.Length > 0)
+                yield return $"{at.Path} = \"{Encoding.Latin1.GetString([.. at.Node.Value])}\"   ({string.Join(',', at.Node.Permissions)})";
+            foreach ((string name, StoreNode node) in at.Node.Children.Reverse())
+                pending.Push(($"{at.Path}/{name}", node));
+        }
+    }
+
+    /// <summary>process_message: one request.</summary>
+    public StoreReply Request(StoreConnection connection, XenStoreMessage type, uint transaction, ReadOnlySpan<byte> payload)
+    {
+        StoreReply reply = Dispatch(connection, type, transaction, payload);
+        if (connection.IsTraced && _events.Wants<XenStoreRequest>())
+        {
+            string[] words = Strings(payload);
+            string path = words.Length > 0 ? words[0] : "";
+            _events.Emit(new XenStoreRequest(
+                connection.Domain, type.ToString(), path, string.Join(' ', words.Skip(1)), reply.Error == XenErrno.None ? reply.Text.Replace('\0', ' ') : reply.Error.ToString()));
+        }
+
+        if (type == XenStoreMessage.WATCH && reply.Error == XenErrno.None)
+            FireNewWatch(connection);
+        return reply;
+    }
+
+    private StoreReply Dispatch(StoreConnection connection, XenStoreMessage type, uint id, ReadOnlySpan<byte> payload)
+    {
+        if (IsPrivileged(type) && !connection.IsPrivileged)
+            return StoreReply.Fail(XenErrno.EACCES);
+        StoreTransaction? transaction = null;
+        if (id != 0 && type is not (XenStoreMessage.WATCH or XenStoreMessage.UNWATCH) && !connection.Transactions.TryGetValue(id, out transaction))
+            return StoreReply.Fail(XenErrno.ENOENT);
+        var call = new StoreCall(connection, transaction, id);
+        return type switch
+        {
+            XenStoreMessage.DIRECTORY => Directory(call, payload),
+            XenStoreMessage.READ => Read(call, payload),
+            XenStoreMessage.GET_PERMS => GetPermissions(call, payload),
+            XenStoreMessage.WRITE => Write(call, payload),
+            XenStoreMessage.MKDIR => MakeDirectory(call, payload),
+            XenStoreMessage.RM => Remove(call, payload),
+            XenStoreMessage.SET_PERMS => SetPermissions(call, payload),
+            XenStoreMessage.WATCH => Watch(connection, payload),
+            XenStoreMessage.UNWATCH => Unwatch(connection, payload),
+            XenStoreMessage.TRANSACTION_START => StartTransaction(call),
+            XenStoreMessage.TRANSACTION_END => EndTransaction(call, payload),
+            XenStoreMessage.GET_DOMAIN_PATH => GetDomainPath(payload),
+            XenStoreMessage.INTRODUCE => Introduce(payload),
+            XenStoreMessage.RELEASE => Release(payload),
+            XenStoreMessage.IS_DOMAIN_INTRODUCED => IsIntroduced(payload),
+            XenStoreMessage.SET_TARGET => SetTarget(payload),
+            XenStoreMessage.RESET_WATCHES when _release != XenRelease.V4_0 => ResetWatches(connection),
+            XenStoreMessage.RESUME or XenStoreMessage.CONTROL or XenStoreMessage.DIRECTORY_PART => Missing(type),
+            _ => StoreReply.Fail(XenErrno.ENOSYS),
+        };
+    }
+
+    /// <summary>Real xenstored has an answer; this one says by name that it does not.</summary>
+    private StoreReply Missing(XenStoreMessage type)
+    {
+        _events.Emit(new NotImplementedHere($"XS_{type}", "xenstored request", Ours: true));
+        return StoreReply.Fail(XenErrno.ENOSYS);
+    }
+
+    private static bool IsPrivileged(XenStoreMessage type) => type is XenStoreMessage.CONTROL or XenStoreMessage.INTRODUCE or XenStoreMessage.RELEASE
+        or XenStoreMessage.IS_DOMAIN_INTRODUCED or XenStoreMessage.RESUME or XenStoreMessage.SET_TARGET;
+
+    private static StoreReply GetDomainPath(ReadOnlySpan<byte> payload)
+        => OneArgument(payload) is { } text ? Reply(StorePath.Home(Number(text))) : StoreReply.Fail(XenErrno.EINVAL);
+
+    private StoreReply Introduce(ReadOnlySpan<byte> payload)
+    {
+        string[] words = Strings(payload);
+        if (words.Length < 3 || !ulong.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out ulong frame))
+            return StoreReply.Fail(XenErrno.EINVAL);
+        var domain = new DomainId((ushort)Number(words[0]));
+        uint port = Number(words[2]);
+        if (port is 0 or > int.MaxValue)
+            return StoreReply.Fail(XenErrno.EINVAL);
+        XenErrno error = Rings?.Introduce(domain, new Gfn(frame), port) ?? XenErrno.None;
+        if (error != XenErrno.None)
+            return StoreReply.Fail(error);
+        if (_introduced.Add(domain))
+            FireSpecial("@introduceDomain");
+        return StoreReply.Ok;
+    }
+
+    private StoreReply Release(ReadOnlySpan<byte> payload)
+    {
+        if (OneArgument(payload) is not { } text)
+            return StoreReply.Fail(XenErrno.EINVAL);
+        return Forget(new DomainId((ushort)Number(text))) ? StoreReply.Ok : StoreReply.Fail(XenErrno.ENOENT);
+    }
+
+    /// <summary>A domain is gone: drops its ring and watches and tells who watches <c>@releaseDomain</c>.</summary>
+    /// <returns>False when it was not introduced.</returns>
+    public bool Forget(DomainId domain)
+    {
+        if (!_introduced.Remove(domain))
+            return false;
+        Rings?.Release(domain);
+        FireSpecial("@releaseDomain");
+        return true;
+    }
+
+    private StoreReply IsIntroduced(ReadOnlySpan<byte> payload)
+    {
+        if (OneArgument(payload) is not { } text)
+            return StoreReply.Fail(XenErrno.EINVAL);
+        var domain = new DomainId((ushort)Number(text));
+        return Reply(domain == DomainId.Self || domain == DomainId.Dom0 || _introduced.Contains(domain) ? "T" : "F");
+    }
+
+    private StoreReply SetTarget(ReadOnlySpan<byte> payload)
+    {
+        string[] words = Strings(payload);
+        if (words.Length < 2)
+            return StoreReply.Fail(XenErrno.EINVAL);
+        StoreConnection? domain = _connections.Find(c => c.Domain.Value == Number(words[0]));
+        var target = new DomainId((ushort)Number(words[1]));
+        if (domain is null || !_introduced.Contains(domain.Domain) || !_introduced.Contains(target))
+            return StoreReply.Fail(XenErrno.ENOENT);
+        domain.Target = target;
+        return StoreReply.Ok;
+    }
+
+    private static StoreReply ResetWatches(StoreConnection connection)
+    {
+        connection.Transactions.Clear();
+        connection.Watches.Clear();
+        return StoreReply.Ok;
+    }
+
+    private static StoreReply Reply(string text) => new(XenErrno.None, [.. Encoding.Latin1.GetBytes(text), 0]);
+
+    /// <summary>onearg: the payload must be one string with its NUL at the end.</summary>
+    private static string? OneArgument(ReadOnlySpan<byte> payload)
+        => payload.Length > 0 && payload.IndexOf((byte)0) == payload.Length - 1 ? Encoding.Latin1.GetString(payload[..^1]) : null;
+
+    private static string[] Strings(ReadOnlySpan<byte> payload)
+        => payload.IsEmpty ? [] : Encoding.Latin1.GetString(payload[^1] == 0 ? payload[..^1] : payload).Split('\0');
+
+    /// <summary>atoi.</summary>
+    private static uint Number(string text) => uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out uint value) ? value : 0;
+}
+
+/// <summary>Who asks, and in which transaction.</summary>
+internal readonly record struct StoreCall(StoreConnection Connection, StoreTransaction? Transaction, uint Id);
+
+/// <summary>The ring transport as the store sees it.</summary>
+internal interface IStoreRings
+{
+    XenErrno Introduce(DomainId domain, Gfn frame, uint port);
+
+    void Release(DomainId domain);
+}
