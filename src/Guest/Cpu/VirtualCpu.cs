@@ -1,86 +1,307 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using XenSim.Guest.Memory;
 
 namespace XenSim.Guest.Cpu;
 
 /// <summary>One x86 logical processor: architectural state, and <see cref="Run"/>, which executes guest code until it must leave.</summary>
-public sealed class VirtualCpu : IDisposable
+public sealed unsafe partial class VirtualCpu : IDisposable
 {
+    private readonly GCHandle _self;
+    private CpuState* _s;
+    private string _unimplemented = "";
+
+    /// <summary>A vCPU in the reset state of 16-bit real mode. SDM vol. 3A, table 9-1.</summary>
     public VirtualCpu(PhysicalMemory memory, ICpuPolicy policy, Intercepts intercepts, IFrameMap? frames = null)
-        => throw new NotImplementedException();
+    {
+        Memory = memory;
+        Policy = policy;
+        FrameMap = frames;
+        // SAFETY: every block is owned by this object until Dispose.
+        _s = (CpuState*)NativeMemory.AlignedAlloc((nuint)sizeof(CpuState), 64);
+        *_s = default;
+        _s->TlbSets = (TlbEntry*)NativeMemory.AlignedAlloc(Tlb.Sets * Tlb.SetBytes, 64);
+        NativeMemory.Fill(_s->TlbSets, Tlb.Sets * Tlb.SetBytes, 0x01);
+        _s->JumpCache = (Block**)NativeMemory.Alloc((nuint)(BlockCache.JumpEntries * sizeof(Block*)));
+        _s->Scratch = (Op*)NativeMemory.AlignedAlloc(BlockCache.ScratchBytes, 64);
+        _self = GCHandle.Alloc(this, GCHandleType.Weak);
+        _s->Owner = GCHandle.ToIntPtr(_self);
+        _s->Intercepts = (ulong)intercepts;
+        memory.Code.ClearJumpCache(_s);
+        memory.Attach(_s);
+        ResetState();
+    }
 
-    public Intercepts Intercepts { get; set; }
+    public Intercepts Intercepts { get => (Intercepts)_s->Intercepts; set => _s->Intercepts = (ulong)value; }
 
-    /// <summary>Instructions retired since creation. Virtual time is this count times a fixed rate.</summary>
-    public long RetiredInstructions => throw new NotImplementedException();
+    /// <summary>A far call to this selector leaves with <see cref="ExitReason.FarCallThroughGate"/> (a ring-0 guest's way into the hypervisor); 0: none.</summary>
+    public ushort InterceptedFarCallSelector { get => _s->FarCallSelector; set => _s->FarCallSelector = value; }
 
-    public ulong Rip { get => throw new NotImplementedException(); set => throw new NotImplementedException(); }
+    /// <summary>Instructions retired since creation. Virtual time is this count times a fixed rate. A string instruction with a rep prefix counts once per 4096 iterations begun.</summary>
+    public long RetiredInstructions => _s->RetireLimit - _s->Remaining;
+
+    public ulong Rip { get => _s->Rip; set => _s->Rip = value; }
 
     /// <summary>RFLAGS, materialised.</summary>
-    public ulong Rflags { get => throw new NotImplementedException(); set => throw new NotImplementedException(); }
+    public ulong Rflags
+    {
+        get => _s->Flags | Flags.Get(_s);
+        set
+        {
+            Flags.Set(_s, (uint)value);
+            _s->Flags = (value & ~(ulong)RflagsBits.Arithmetic) | RflagsBits.Fixed;
+            CpuMode.Update(_s);
+        }
+    }
 
-    public ulong Cr0 { get; set; }
+    /// <summary>The instruction at RIP is covered by the shadow of STI or MOV SS: no interrupt may be delivered before it.</summary>
+    public bool InterruptShadow { get => _s->ShadowAt == RetiredInstructions; set => _s->ShadowAt = value ? RetiredInstructions : -1; }
 
-    public ulong Cr2 { get; set; }
+    public ulong Cr0 { get => _s->Cr0; set => SystemRegisters.SetCr0(_s, value); }
 
-    /// <summary>Setting it flushes non-global TLB entries.</summary>
-    public ulong Cr3 { get; set; }
+    public ulong Cr2 { get => _s->Cr2; set => _s->Cr2 = value; }
 
-    public ulong Cr4 { get; set; }
+    /// <summary>Setting it flushes the TLB.</summary>
+    public ulong Cr3 { get => _s->Cr3; set => SystemRegisters.SetCr3(_s, value); }
 
-    public ulong Efer { get; set; }
+    public ulong Cr4 { get => _s->Cr4; set => SystemRegisters.SetCr4(_s, value); }
 
-    public DescriptorTableRegister Gdtr { get; set; }
+    /// <summary>Set unchecked; LMA is whatever the caller gives (a hypervisor's state load sets it along with LME).</summary>
+    public ulong Efer { get => _s->Efer; set => SystemRegisters.SetEfer(_s, value); }
 
-    public DescriptorTableRegister Idtr { get; set; }
+    /// <summary>IA32_STAR.</summary>
+    public ulong Star { get => _s->Star; set => _s->Star = value; }
+
+    /// <summary>IA32_LSTAR.</summary>
+    public ulong LStar { get => _s->LStar; set => _s->LStar = value; }
+
+    /// <summary>IA32_CSTAR.</summary>
+    public ulong CStar { get => _s->CStar; set => _s->CStar = value; }
+
+    /// <summary>IA32_FMASK.</summary>
+    public ulong SyscallMask { get => _s->SyscallMask; set => _s->SyscallMask = value; }
+
+    /// <summary>IA32_KERNEL_GS_BASE.</summary>
+    public ulong KernelGsBase { get => _s->KernelGsBase; set => _s->KernelGsBase = value; }
+
+    public ulong SysenterCs { get => _s->SysenterCs; set => _s->SysenterCs = value; }
+
+    public ulong SysenterEsp { get => _s->SysenterEsp; set => _s->SysenterEsp = value; }
+
+    public ulong SysenterEip { get => _s->SysenterEip; set => _s->SysenterEip = value; }
+
+    /// <summary>IA32_TSC_AUX.</summary>
+    public ulong TscAux { get => _s->TscAux; set => _s->TscAux = value; }
+
+    public DescriptorTableRegister Gdtr
+    {
+        get => new(_s->GdtBase, _s->GdtLimit);
+        set => (_s->GdtBase, _s->GdtLimit) = (value.Base, value.Limit);
+    }
+
+    public DescriptorTableRegister Idtr
+    {
+        get => new(_s->IdtBase, _s->IdtLimit);
+        set => (_s->IdtBase, _s->IdtLimit) = (value.Base, value.Limit);
+    }
 
     /// <summary>Current privilege level, 0..3.</summary>
-    public int Cpl { get; set; }
+    public int Cpl
+    {
+        get => _s->Cpl;
+        set
+        {
+            _s->Cpl = (byte)value;
+            CpuMode.Update(_s);
+        }
+    }
 
-    public ulong this[Gpr register] { get => throw new NotImplementedException(); set => throw new NotImplementedException(); }
+    /// <summary>After <see cref="ExitReason.Unimplemented"/> or an <see cref="PrivilegedOperation.Other"/>: the instruction's name and bytes, e.g. <c>vpaddd ymm0,ymm1,ymm2 (c5 f5 fe c2)</c>.</summary>
+    public string UnimplementedText => _unimplemented;
 
-    public SegmentRegister GetSegment(SegmentName name) => throw new NotImplementedException();
+    internal PhysicalMemory Memory { get; }
 
-    /// <summary>Sets a segment register with its hidden part, unchecked (what VMRUN or a hypervisor's state load does).</summary>
-    public void SetSegment(SegmentName name, SegmentRegister value) => throw new NotImplementedException();
+    internal ICpuPolicy Policy { get; }
 
-    /// <summary>Loads a selector from the GDT/LDT as MOV Sreg does, with all checks; false means #GP/#NP/#SS with that error code.</summary>
-    public bool TryLoadSegment(SegmentName name, ushort selector, out byte vector, out uint errorCode) => throw new NotImplementedException();
+    internal IFrameMap? FrameMap { get; }
+
+    public ulong this[Gpr register] { get => _s->Gpr[(int)register]; set => _s->Gpr[(int)register] = value; }
+
+    public SegmentRegister GetSegment(SegmentName name)
+    {
+        SegmentState* g = Operand.Segment(_s, (int)name);
+        return new SegmentRegister(g->Selector, g->Base, g->Limit, g->Access);
+    }
+
+    /// <summary>Sets a segment register with its hidden part, unchecked (what VMRUN or a hypervisor's state load does). CPL is set separately.</summary>
+    public void SetSegment(SegmentName name, SegmentRegister value)
+    {
+        Segments.SetHidden(_s, Operand.Segment(_s, (int)name), value.Selector, value.Base, value.Limit, value.Access);
+        if (name is SegmentName.Cs or SegmentName.Ss)
+        {
+            CpuMode.Update(_s);
+            CpuMode.NewEpoch(_s);
+        }
+    }
+
+    /// <summary>Loads a selector from the GDT/LDT as MOV Sreg does, with all checks; false means #GP/#NP/#SS (or #PF) with that error code.</summary>
+    public bool TryLoadSegment(SegmentName name, ushort selector, out byte vector, out uint errorCode)
+    {
+        bool loaded = name switch
+        {
+            SegmentName.Ldtr => Segments.LoadLdt(_s, selector),
+            SegmentName.Tr => Segments.LoadTask(_s, selector),
+            _ => Segments.Load(_s, name, selector),
+        };
+        vector = loaded ? (byte)0 : (byte)Math.Min(_s->FaultVector, 255);
+        errorCode = loaded ? 0 : _s->FaultError;
+        return loaded;
+    }
 
     /// <summary>DR0-DR3, DR6, DR7.</summary>
-    public ulong GetDebugRegister(int number) => throw new NotImplementedException();
+    public ulong GetDebugRegister(int number) => _s->Debug[number];
 
-    public void SetDebugRegister(int number, ulong value) => throw new NotImplementedException();
+    public void SetDebugRegister(int number, ulong value) => _s->Debug[number] = value;
 
-    /// <summary>The 512-byte FXSAVE image of x87, MMX and SSE state.</summary>
-    public void SaveFx(Span<byte> image) => throw new NotImplementedException();
+    public void FlushTlb() => Tlb.Flush(_s);
 
-    public void LoadFx(ReadOnlySpan<byte> image) => throw new NotImplementedException();
-
-    /// <summary>Executes at most <paramref name="instructionBudget"/> instructions.</summary>
-    public CpuExit Run(long instructionBudget) => throw new NotImplementedException();
-
-    /// <summary>After <see cref="ExitReason.Unimplemented"/>: the instruction's name and bytes, e.g. <c>vpaddd ymm0, ymm1, ymm2 (c5 f5 fe c2)</c>.</summary>
-    public string UnimplementedText => throw new NotImplementedException();
-
-    /// <summary>Delivers an event through the guest's own IDT (event injection of VMX and SVM). False: triple fault.</summary>
-    public bool Inject(byte vector, bool hasErrorCode = false, uint errorCode = 0) => throw new NotImplementedException();
-
-    public void FlushTlb() => throw new NotImplementedException();
-
-    public void FlushTlb(LinearAddress address) => throw new NotImplementedException();
+    public void FlushTlb(LinearAddress address) => Tlb.Flush(_s, address.Value);
 
     /// <summary>Walks the page tables as an access from privilege level <paramref name="cpl"/> would, without side effects.</summary>
     /// <param name="errorCode">When false: the #PF error code.</param>
     public bool TryTranslate(LinearAddress address, AccessKind access, int cpl, out PhysicalAddress physical, out uint errorCode)
-        => throw new NotImplementedException();
+    {
+        physical = default;
+        errorCode = 0;
+        if (!PageWalk.Walk(this, _s, address.Value, access, cpl, false, out Translation t))
+        {
+            errorCode = _s->FaultError;
+            return false;
+        }
+
+        physical = new PhysicalAddress((t.Frame << 12) | (address.Value & 0xFFF));
+        return true;
+    }
 
     /// <summary>Reads guest memory as code at privilege level <paramref name="cpl"/> would; sets accessed bits.</summary>
     public bool TryRead(LinearAddress address, Span<byte> destination, int cpl, out LinearAddress fault, out uint errorCode)
-        => throw new NotImplementedException();
+    {
+        fault = default;
+        errorCode = 0;
+        ulong a = address.Value;
+        while (destination.Length > 0)
+        {
+            if (!PageWalk.Walk(this, _s, a, AccessKind.Read, cpl, true, out Translation t))
+                return Failed(a, out fault, out errorCode);
+            int offset = (int)(a & 0xFFF);
+            int n = Math.Min(destination.Length, 4096 - offset);
+            Memory.Readable(t.Frame).Slice(offset, n).CopyTo(destination);
+            destination = destination[n..];
+            a += (ulong)n;
+        }
+
+        return true;
+    }
 
     /// <summary>Writes guest memory as code at privilege level <paramref name="cpl"/> would; a fault leaves a prefix written.</summary>
     public bool TryWrite(LinearAddress address, ReadOnlySpan<byte> source, int cpl, out LinearAddress fault, out uint errorCode)
-        => throw new NotImplementedException();
+    {
+        fault = default;
+        errorCode = 0;
+        ulong a = address.Value;
+        while (source.Length > 0)
+        {
+            if (!PageWalk.Walk(this, _s, a, AccessKind.Write, cpl, true, out Translation t))
+                return Failed(a, out fault, out errorCode);
+            int offset = (int)(a & 0xFFF);
+            int n = Math.Min(source.Length, 4096 - offset);
+            source[..n].CopyTo(Memory.Writable(t.Frame)[offset..]);
+            source = source[n..];
+            a += (ulong)n;
+        }
 
-    public void Dispose() => throw new NotImplementedException();
+        return true;
+    }
+
+    /// <summary>Counts the instruction behind an exit as retired and goes on after it: what a hypervisor does that has emulated it.</summary>
+    /// <param name="nextRip">Usually <see cref="CpuExit.NextRip"/>.</param>
+    public void CompleteInstruction(ulong nextRip)
+    {
+        _s->Rip = nextRip;
+        _s->RetireLimit++;
+    }
+
+    /// <summary>The architectural state, for a snapshot.</summary>
+    public CpuSnapshot Capture() => new(*_s);
+
+    /// <summary>Sets the architectural state; every cached translation is dropped.</summary>
+    public void Restore(CpuSnapshot snapshot)
+    {
+        CpuState old = *_s;
+        *_s = snapshot.State;
+        _s->TlbSets = old.TlbSets;
+        _s->TlbUsed = old.TlbUsed;
+        _s->JumpCache = old.JumpCache;
+        _s->Scratch = old.Scratch;
+        _s->Current = old.Current;
+        _s->Owner = old.Owner;
+        Tlb.Flush(_s);
+        CpuMode.Update(_s);
+    }
+
+    public void Dispose()
+    {
+        if (_s == null)
+            return;
+        Memory.Detach(_s);
+        // SAFETY: allocated in the constructor, freed once.
+        NativeMemory.AlignedFree(_s->TlbSets);
+        NativeMemory.Free(_s->JumpCache);
+        NativeMemory.AlignedFree(_s->Scratch);
+        NativeMemory.AlignedFree(_s);
+        _s = null;
+        _self.Free();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static VirtualCpu Of(CpuState* s) => Unsafe.As<VirtualCpu>(GCHandle.FromIntPtr(s->Owner).Target!);
+
+    private bool Failed(ulong address, out LinearAddress fault, out uint errorCode)
+    {
+        fault = new LinearAddress(address);
+        errorCode = _s->FaultVector == Vectors.Pf ? _s->FaultError : 0;
+        return false;
+    }
+
+    private void ResetState()
+    {
+        CpuState* s = _s;
+        s->Rip = 0xFFF0;
+        s->Gpr[(int)Gpr.Rdx] = 0x600;
+        s->Flags = RflagsBits.Fixed;
+        Flags.Set(s, 0);
+        s->Cr0 = Cr0Bits.Et | Cr0Bits.Cd | Cr0Bits.Nw;
+        s->ShadowAt = -1;
+        s->Mxcsr = 0x1F80;
+        s->X87Control = 0x40;
+        s->Debug[6] = 0xFFFF0FF0;
+        s->Debug[7] = 0x400;
+        s->RandomState = 0x9E37_79B9_7F4A_7C15;
+        for (int i = 0; i < 6; i++)
+            Segments.SetHidden(s, Operand.Segment(s, i), 0, 0, 0xFFFF, 0x93);
+        Segments.SetHidden(s, &s->Cs, 0xF000, 0xFFFF_0000, 0xFFFF, 0x9B);
+        Segments.SetHidden(s, &s->Ldtr, 0, 0, 0xFFFF, 0x82);
+        Segments.SetHidden(s, &s->Tr, 0, 0, 0xFFFF, 0x8B);
+        s->GdtLimit = s->IdtLimit = 0xFFFF;
+        CpuMode.NewEpoch(s);
+        CpuMode.Update(s);
+    }
+}
+
+/// <summary>The architectural state of a <see cref="VirtualCpu"/> at one moment.</summary>
+public sealed class CpuSnapshot
+{
+    internal CpuSnapshot(CpuState state) => State = state;
+
+    internal CpuState State { get; }
 }

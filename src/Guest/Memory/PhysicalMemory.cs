@@ -1,28 +1,49 @@
 using System.Runtime.InteropServices;
+using XenSim.Guest.Cpu;
 
 namespace XenSim.Guest.Memory;
 
 /// <summary>
-/// The machine's memory: 4 KiB frames out of native slabs, allocated when first touched. A frame never touched reads as zero.
+/// The machine's memory: 4 KiB frames out of native slabs, allocated when first touched, reference-counted so that a snapshot is a list
+/// of references. A frame never touched reads as zero. The live address of a frame never changes while it exists: when a shared frame is
+/// first written, the snapshots' side gets the copy, so translations cached by vCPUs stay valid.
 /// </summary>
-/// <param name="frameCount">Size. Unit: frames of 4096 bytes.</param>
-public sealed unsafe class PhysicalMemory(ulong frameCount) : IDisposable
+public sealed unsafe class PhysicalMemory : IDisposable
 {
     public const int FrameSize = 4096;
-    private const int SlabFrames = 512;
-    private readonly byte*[] _frames = new byte*[checked((int)frameCount)];
-    private readonly List<nint> _slabs = [];
-    private int _usedInSlab = SlabFrames;
+    private readonly PagePool _pool = new();
+    private readonly List<int> _touched = [];
+    private readonly List<nint> _processors = [];
+    private readonly byte* _zero;
+    private Frame* _frames;
+
+    /// <param name="frameCount">Size. Unit: frames of 4096 bytes.</param>
+    public PhysicalMemory(ulong frameCount)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(frameCount, (ulong)int.MaxValue);
+        FrameCount = frameCount;
+        // SAFETY: both blocks live until Dispose; every index below is checked against FrameCount.
+        _frames = (Frame*)NativeMemory.AllocZeroed((nuint)Math.Max(frameCount, 1), (nuint)sizeof(Frame));
+        _zero = (byte*)NativeMemory.AlignedAlloc(FrameSize, FrameSize);
+        NativeMemory.Clear(_zero, FrameSize);
+        Code = new BlockCache(this);
+    }
 
     /// <summary>Unit: frames.</summary>
-    public ulong FrameCount => (ulong)_frames.Length;
+    public ulong FrameCount { get; }
 
-    /// <summary>Bytes of a frame, to be written now: the span must not be kept across a run of a vCPU.</summary>
+    /// <summary>Frames that hold storage of their own. Unit: frames.</summary>
+    public int AllocatedFrames => _touched.Count;
+
+    internal BlockCache Code { get; }
+
+    /// <summary>Bytes of a frame, to be written now: the span must not be kept across a run of a vCPU. Decoded code of the frame is dropped.</summary>
     /// <exception cref="ArgumentOutOfRangeException">No such frame.</exception>
     public Span<byte> Writable(ulong frame)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(frame, FrameCount);
-        return new Span<byte>(Materialise((int)frame), FrameSize);
+        // SAFETY: WritableData returns a live 4096-byte frame.
+        return new Span<byte>(WritableData(frame, ulong.MaxValue), FrameSize);
     }
 
     /// <summary>Bytes of a frame, to be read now.</summary>
@@ -30,9 +51,12 @@ public sealed unsafe class PhysicalMemory(ulong frameCount) : IDisposable
     public ReadOnlySpan<byte> Readable(ulong frame)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(frame, FrameCount);
-        return new ReadOnlySpan<byte>(Materialise((int)frame), FrameSize);
+        // SAFETY: a frame's data, or the zero page, is 4096 bytes long.
+        byte* data = _frames[frame].Data;
+        return new ReadOnlySpan<byte>(data != null ? data : _zero, FrameSize);
     }
 
+    /// <summary>Copies bytes out; false when part of the range does not exist (the prefix has been copied).</summary>
     public bool TryRead(PhysicalAddress address, Span<byte> destination)
     {
         ulong a = address.Value;
@@ -50,6 +74,7 @@ public sealed unsafe class PhysicalMemory(ulong frameCount) : IDisposable
         return true;
     }
 
+    /// <summary>Copies bytes in; false when part of the range does not exist (the prefix has been written).</summary>
     public bool TryWrite(PhysicalAddress address, ReadOnlySpan<byte> source)
     {
         ulong a = address.Value;
@@ -67,30 +92,144 @@ public sealed unsafe class PhysicalMemory(ulong frameCount) : IDisposable
         return true;
     }
 
-    public void Dispose()
+    /// <summary>References every frame as it is now. Costs no copies: each frame is copied when it is first written afterwards.</summary>
+    public MemorySnapshot Capture()
     {
-        foreach (nint slab in _slabs)
-            NativeMemory.AlignedFree((void*)slab);
-        _slabs.Clear();
-        Array.Clear(_frames);
-    }
-
-    private byte* Materialise(int frame)
-    {
-        byte* p = _frames[frame];
-        return p != null ? p : _frames[frame] = Allocate();
-    }
-
-    private byte* Allocate()
-    {
-        if (_usedInSlab == SlabFrames)
+        int[] frames = [.. _touched];
+        nint[] pages = new nint[frames.Length];
+        for (int i = 0; i < frames.Length; i++)
         {
-            byte* slab = (byte*)NativeMemory.AlignedAlloc(SlabFrames * FrameSize, FrameSize);
-            NativeMemory.Clear(slab, SlabFrames * FrameSize);
-            _slabs.Add((nint)slab);
-            _usedInSlab = 0;
+            // SAFETY: touched frames are below FrameCount and hold a page.
+            Page* page = _frames[frames[i]].Page;
+            page->References++;
+            pages[i] = (nint)page;
         }
 
-        return (byte*)_slabs[^1] + ((nint)_usedInSlab++ * FrameSize);
+        foreach (nint cpu in _processors)
+            Tlb.ClearWriteTags((CpuState*)cpu);
+        return new MemorySnapshot(this, frames, pages);
     }
+
+    /// <summary>Makes the contents those of the snapshot, which stays usable.</summary>
+    /// <exception cref="ArgumentException">The snapshot is of another memory, or disposed.</exception>
+    public void Restore(MemorySnapshot snapshot)
+    {
+        if (!snapshot.IsOf(this))
+            throw new ArgumentException("not a live snapshot of this memory", nameof(snapshot));
+        var code = new List<(int Frame, nint Page)>();
+        // SAFETY: all indices come from _touched, here or at capture; the snapshot holds a reference to each of its pages.
+        foreach (int f in _touched)
+        {
+            if (_frames[f].Code != null)
+                code.Add((f, (nint)_frames[f].Page));
+        }
+
+        for (int i = 0; i < snapshot.Frames.Length; i++)
+            ((Page*)snapshot.Pages[i])->References++;
+        foreach (int f in _touched)
+        {
+            _pool.Release(_frames[f].Page);
+            _frames[f].Page = null;
+            _frames[f].Data = null;
+        }
+
+        _touched.Clear();
+        for (int i = 0; i < snapshot.Frames.Length; i++)
+        {
+            int f = snapshot.Frames[i];
+            _frames[f].Page = (Page*)snapshot.Pages[i];
+            _frames[f].Data = _frames[f].Page->Data;
+            _touched.Add(f);
+        }
+
+        foreach ((int f, nint page) in code)
+        {
+            if ((nint)_frames[f].Page != page)
+                Code.Invalidate((ulong)f);
+        }
+
+        foreach (nint cpu in _processors)
+            Tlb.Flush((CpuState*)cpu);
+    }
+
+    public void Dispose()
+    {
+        if (_frames == null)
+            return;
+        Code.Dispose();
+        _pool.Dispose();
+        // SAFETY: allocated in the constructor, freed once.
+        NativeMemory.AlignedFree(_zero);
+        NativeMemory.Free(_frames);
+        _frames = null;
+    }
+
+    internal void Attach(CpuState* cpu) => _processors.Add((nint)cpu);
+
+    internal void Detach(CpuState* cpu) => _processors.Remove((nint)cpu);
+
+    internal List<nint> Processors => _processors;
+
+    internal Frame* FrameAt(ulong frame) => _frames + frame;
+
+    internal void Release(ReadOnlySpan<nint> pages)
+    {
+        if (_frames == null)
+            return;
+        foreach (nint page in pages)
+            _pool.Release((Page*)page);
+    }
+
+    /// <summary>Live bytes of a frame below FrameCount, allocated if need be, for reading.</summary>
+    internal byte* ReadableData(ulong frame)
+    {
+        byte* data = _frames[frame].Data;
+        return data != null ? data : Materialise(frame);
+    }
+
+    /// <summary>Live bytes of a frame below FrameCount that may be written: private, and without decoded code in the given 64-byte lines.</summary>
+    internal byte* WritableData(ulong frame, ulong lines)
+    {
+        Frame* f = _frames + frame;
+        if (f->Data == null)
+            return Materialise(frame);
+        if (f->Page->References > 1)
+            Unshare(f);
+        if ((f->CodeLines & lines) != 0)
+            Code.Invalidate(frame);
+        return f->Data;
+    }
+
+    private byte* Materialise(ulong frame)
+    {
+        Page* page = _pool.Allocate();
+        _frames[frame].Page = page;
+        _frames[frame].Data = page->Data;
+        _touched.Add((int)frame);
+        return page->Data;
+    }
+
+    /// <summary>The snapshots keep the old page record with a copy; the live frame keeps its bytes where they are.</summary>
+    private void Unshare(Frame* f)
+    {
+        Page* fresh = _pool.Allocate();
+        Page* old = f->Page;
+        NativeMemory.Copy(f->Data, fresh->Data, FrameSize);
+        byte* copy = fresh->Data;
+        fresh->Data = old->Data;
+        old->Data = copy;
+        old->References--;
+        f->Page = fresh;
+    }
+}
+
+/// <summary>One machine frame: its live bytes, and the decoded code that was made of them.</summary>
+internal unsafe struct Frame
+{
+    public byte* Data;
+    public Page* Page;
+
+    /// <summary>Bit n: bytes 64n..64n+63 are part of a decoded block.</summary>
+    public ulong CodeLines;
+    public FrameCode* Code;
 }

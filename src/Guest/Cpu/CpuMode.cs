@@ -1,0 +1,34 @@
+namespace XenSim.Guest.Cpu;
+
+/// <summary>What is derived from CR0, EFER, CS, SS, CPL and AC: code size, masks, the TLB set in use, the key of verified links.</summary>
+internal static unsafe class CpuMode
+{
+    /// <summary>To be called after any of those changed.</summary>
+    public static void Update(CpuState* s)
+    {
+        bool longMode = (s->Efer & EferBits.Lma) != 0;
+        bool code64 = longMode && (s->Cs.Access & 0x2000) != 0;
+        bool code32 = (s->Cs.Access & 0x4000) != 0;
+        s->CodeSize = code64 ? CodeSize.Code64 : code32 ? CodeSize.Code32 : CodeSize.Code16;
+        s->StackMask = code64 ? ulong.MaxValue : (s->Ss.Access & 0x4000) != 0 ? 0xFFFF_FFFF : 0xFFFF;
+        s->LinearMask = code64 ? ulong.MaxValue : 0xFFFF_FFFF;
+        Select(s);
+    }
+
+    /// <summary>Chooses the TLB set and the link key for CPL, mode and AC.</summary>
+    public static void Select(CpuState* s)
+    {
+        s->Tlb = Tlb.SetAt(s, SetIndex(s));
+        s->CodeKey = (s->Epoch << 8) | ((uint)s->CodeSize << 4) | s->Cpl;
+    }
+
+    public static int SetIndex(CpuState* s) =>
+        s->Cpl == 3 ? 0 : (s->Cr4 & Cr4Bits.Smap) != 0 && (s->Flags & RflagsBits.Ac) != 0 ? 2 : 1;
+
+    /// <summary>Every link and looked-up block has to be verified again.</summary>
+    public static void NewEpoch(CpuState* s)
+    {
+        s->Epoch = VirtualCpu.Of(s).Memory.Code.NextEpoch();
+        s->CodeKey = (s->Epoch << 8) | ((uint)s->CodeSize << 4) | s->Cpl;
+    }
+}

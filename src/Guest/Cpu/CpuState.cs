@@ -1,0 +1,268 @@
+using System.Runtime.InteropServices;
+
+namespace XenSim.Guest.Cpu;
+
+/// <summary>A segment register with its hidden part and the limits that data accesses compare with.</summary>
+internal struct SegmentState
+{
+    public ulong Base;
+    public uint Limit;
+    public ushort Selector;
+
+    /// <summary>As <see cref="SegmentRegister.Access"/>.</summary>
+    public ushort Access;
+
+    /// <summary>Highest byte offset that a read may touch; -1: reads take the slow way (null, expand-down, execute-only).</summary>
+    public long ReadMax;
+
+    /// <summary>Highest byte offset that a write may touch; -1: writes take the slow way.</summary>
+    public long WriteMax;
+}
+
+/// <summary>Why a handler returned to the run loop without a next block.</summary>
+internal enum StopKind : byte
+{
+    /// <summary>RIP is right; the block there has to be looked up.</summary>
+    None,
+
+    /// <summary>An exception is pending in Fault*; RIP addresses the instruction.</summary>
+    Fault,
+
+    /// <summary><see cref="CpuState.Exit"/> is filled in.</summary>
+    Exit,
+}
+
+/// <summary>
+/// Everything of one logical processor that instructions touch, in native memory: handlers get its address. The part before
+/// <see cref="Tlb"/> is architectural and is what a snapshot keeps; the rest is caches.
+/// </summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct CpuState
+{
+    public const int ZeroOffset = 16 * 8;
+    public const int RipOffset = 17 * 8;
+
+    /// <summary>In encoding order; byte registers are byte offsets into this.</summary>
+    public fixed ulong Gpr[16];
+
+    /// <summary>Always 0: stands for an absent base or index register.</summary>
+    public ulong Zero;
+
+    /// <summary>RIP of the first instruction of the block being executed; exact between blocks.</summary>
+    public ulong Rip;
+
+    // Lazy arithmetic flags: see Flags.
+    public ulong Result;
+    public ulong X;
+    public ulong Y;
+    public uint FlagKind;
+    public byte Cpl;
+    public CodeSize CodeSize;
+    public StopKind Stop;
+    public byte FaultHasError;
+
+    /// <summary>RFLAGS without the six arithmetic flags.</summary>
+    public ulong Flags;
+
+    /// <summary>Instructions that may still be started. A block subtracts its length at its head.</summary>
+    public long Remaining;
+
+    /// <summary>Retired count when <see cref="Remaining"/> reaches zero.</summary>
+    public long RetireLimit;
+
+    public fixed ulong Xmm[32];
+    public fixed ulong X87[16];
+    public uint Mxcsr;
+    public ushort X87Control;
+    public ushort X87Status;
+
+    /// <summary>Abridged tag word: bit n set = physical register n in use (FXSAVE form).</summary>
+    public ushort X87Tags;
+    public ushort X87Opcode;
+    public ulong X87InstructionPointer;
+    public ulong X87DataPointer;
+
+    public SegmentState Es;
+    public SegmentState Cs;
+    public SegmentState Ss;
+    public SegmentState Ds;
+    public SegmentState Fs;
+    public SegmentState Gs;
+    public SegmentState Ldtr;
+    public SegmentState Tr;
+
+    /// <summary>Mask of the stack pointer: 16, 32 or 64 bits by SS.B and mode.</summary>
+    public ulong StackMask;
+
+    /// <summary>Mask of a linear address: 32 bits outside 64-bit mode.</summary>
+    public ulong LinearMask;
+
+    public ulong Cr0;
+    public ulong Cr2;
+    public ulong Cr3;
+    public ulong Cr4;
+    public ulong Efer;
+    public ulong GdtBase;
+    public ulong IdtBase;
+    public ushort GdtLimit;
+    public ushort IdtLimit;
+
+    public ulong Star;
+    public ulong LStar;
+    public ulong CStar;
+    public ulong SyscallMask;
+    public ulong KernelGsBase;
+    public ulong SysenterCs;
+    public ulong SysenterEsp;
+    public ulong SysenterEip;
+    public ulong TscAux;
+    public fixed ulong Debug[8];
+
+    /// <summary>The interrupt shadow covers the instruction that is next when this many have retired; -1: none.</summary>
+    public long ShadowAt;
+
+    /// <summary>State of the deterministic RDRAND sequence.</summary>
+    public ulong RandomState;
+
+    // Pending fault.
+    public int FaultVector;
+    public uint FaultError;
+    public ulong FaultAddress;
+    public ulong NextRip;
+
+    /// <summary>A far call to this selector leaves; 0: none (see VirtualCpu.InterceptedFarCallSelector).</summary>
+    public ushort FarCallSelector;
+    public ulong Intercepts;
+
+    // ---- caches from here on ----
+    public TlbEntry* Tlb;
+    public TlbEntry* TlbSets;
+
+    /// <summary>Bit n: set n of <see cref="TlbSets"/> has entries.</summary>
+    public uint TlbUsed;
+
+    /// <summary>A 4 KiB entry of a large page is cached, so INVLPG must flush everything.</summary>
+    public uint TlbLarge;
+
+    /// <summary>What a block's <see cref="Block.VerifiedKey"/> must be for a link to it to hold: epoch, mode, CPL.</summary>
+    public ulong CodeKey;
+    public ulong Epoch;
+    public Block* Current;
+    public Block** JumpCache;
+    public Op* Scratch;
+
+    /// <summary>A page-crossing read-modify-write works here; <see cref="SplitFirst"/> bytes belong to A, the rest to B.</summary>
+    public fixed byte SplitBuffer[64];
+    public byte* SplitA;
+    public byte* SplitB;
+    public int SplitFirst;
+    public int SplitSize;
+
+    public nint Owner;
+    public CpuExit Exit;
+}
+
+/// <summary>Default operand and address size of code.</summary>
+internal enum CodeSize : byte
+{
+    Code16,
+    Code32,
+    Code64,
+}
+
+/// <summary>A predecoded instruction. 32 bytes, so two share a cache line; the next one follows in memory.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct Op
+{
+    public delegate*<CpuState*, Op*, Block*> Handler;
+
+    /// <summary>Bytes from the first instruction of the block.</summary>
+    public ushort Offset;
+    public byte Length;
+
+    /// <summary>Instructions of the block before this one.</summary>
+    public byte Index;
+
+    /// <summary>Byte offset of a register in <see cref="CpuState"/> (XMM: register number).</summary>
+    public byte Dst;
+    public byte Src;
+    public byte Base;
+    public byte IndexReg;
+
+    /// <summary>Displacement; of a branch: target relative to the first instruction of the block.</summary>
+    public int Disp;
+    public byte Scale;
+    public byte Segment;
+    public AddressForm Form;
+
+    /// <summary>Meaning is the handler's own.</summary>
+    public byte Aux;
+
+    /// <summary>Immediate (sign-extended), 64-bit displacement, or the <see cref="Block"/> linked to.</summary>
+    public ulong Imm;
+}
+
+/// <summary>How an operand's effective and linear address come about.</summary>
+internal enum AddressForm : byte
+{
+    /// <summary>64-bit address, segment base 0.</summary>
+    Flat64,
+
+    /// <summary>32-bit address in a segment with limit checks.</summary>
+    Segment32,
+
+    /// <summary>64-bit address in FS or GS.</summary>
+    Based64,
+
+    /// <summary>32-bit address in 64-bit mode.</summary>
+    Short64,
+
+    /// <summary>16-bit address in a segment.</summary>
+    Segment16,
+
+    /// <summary>64-bit displacement only (moffs), in Imm.</summary>
+    Absolute64,
+}
+
+/// <summary>A run of instructions decoded from one physical page (or one instruction that crosses into a second), followed by its ops.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct Block
+{
+    /// <summary>RIP and key for which the mapping to this block was last checked. A link to the block holds while both match.</summary>
+    public ulong VerifiedRip;
+    public ulong VerifiedKey;
+    public Op* Ops;
+    public int Count;
+    public ushort PageOffset;
+    public ushort Bytes;
+    public long Frame;
+
+    /// <summary>-1, or the frame of the second page.</summary>
+    public long SecondFrame;
+    public Block* NextInBucket;
+    public Block* NextCrosser;
+    public int OpCount;
+    public CodeSize CodeSize;
+    public byte Dead;
+}
+
+/// <summary>Blocks of one frame.</summary>
+internal unsafe struct FrameCode
+{
+    public const int Buckets = 64;
+    public fixed ulong Heads[Buckets];
+
+    /// <summary>Blocks of the page before, whose only instruction ends in this one.</summary>
+    public Block* Crossers;
+}
+
+/// <summary>One translation. A tag is a page address, or 1 (invalid): the access is then checked the slow way.</summary>
+internal struct TlbEntry
+{
+    public ulong ReadTag;
+    public ulong WriteTag;
+    public ulong ExecTag;
+
+    /// <summary>Host address of the page minus its linear address.</summary>
+    public ulong Addend;
+}

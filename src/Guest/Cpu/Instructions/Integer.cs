@@ -1,0 +1,367 @@
+using System.Runtime.CompilerServices;
+
+namespace XenSim.Guest.Cpu.Instructions;
+
+/// <summary>Two operands in (sign-extended from the size of T), one result out, flags set.</summary>
+internal unsafe interface IBinary
+{
+    /// <summary>False for CMP and TEST.</summary>
+    static abstract bool Writes { get; }
+
+    static abstract ulong Apply<T>(CpuState* s, ulong x, ulong y)
+        where T : unmanaged;
+}
+
+internal readonly unsafe struct Add : IBinary
+{
+    public static bool Writes => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Apply<T>(CpuState* s, ulong x, ulong y)
+        where T : unmanaged
+    {
+        ulong r = Operand.Sx<T>(x + y);
+        Flags.SetAdd<T>(s, y, r);
+        return r;
+    }
+}
+
+internal readonly unsafe struct Adc : IBinary
+{
+    public static bool Writes => true;
+
+    public static ulong Apply<T>(CpuState* s, ulong x, ulong y)
+        where T : unmanaged
+    {
+        ulong c = Flags.Cf(s) ? 1u : 0u;
+        ulong r = Operand.Sx<T>(x + y + c);
+        bool carry = c == 0 ? r < y : r <= y;
+        Flags.SetExplicit(s, r, carry, (long)((x ^ r) & (y ^ r)) < 0, (uint)(x ^ y ^ r) & RflagsBits.Af);
+        return r;
+    }
+}
+
+internal readonly unsafe struct Sub : IBinary
+{
+    public static bool Writes => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Apply<T>(CpuState* s, ulong x, ulong y)
+        where T : unmanaged
+    {
+        ulong r = Operand.Sx<T>(x - y);
+        Flags.SetSub(s, x, y, r);
+        return r;
+    }
+}
+
+internal readonly unsafe struct Cmp : IBinary
+{
+    public static bool Writes => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Apply<T>(CpuState* s, ulong x, ulong y)
+        where T : unmanaged => Sub.Apply<T>(s, x, y);
+}
+
+internal readonly unsafe struct Sbb : IBinary
+{
+    public static bool Writes => true;
+
+    public static ulong Apply<T>(CpuState* s, ulong x, ulong y)
+        where T : unmanaged
+    {
+        ulong c = Flags.Cf(s) ? 1u : 0u;
+        ulong r = Operand.Sx<T>(x - y - c);
+        bool borrow = c == 0 ? x < y : x <= y;
+        Flags.SetExplicit(s, r, borrow, (long)((x ^ y) & (x ^ r)) < 0, (uint)(x ^ y ^ r) & RflagsBits.Af);
+        return r;
+    }
+}
+
+internal readonly unsafe struct And : IBinary
+{
+    public static bool Writes => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Apply<T>(CpuState* s, ulong x, ulong y)
+        where T : unmanaged
+    {
+        ulong r = x & y;
+        Flags.SetLogic(s, r);
+        return r;
+    }
+}
+
+internal readonly unsafe struct Test : IBinary
+{
+    public static bool Writes => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Apply<T>(CpuState* s, ulong x, ulong y)
+        where T : unmanaged => And.Apply<T>(s, x, y);
+}
+
+internal readonly unsafe struct Or : IBinary
+{
+    public static bool Writes => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Apply<T>(CpuState* s, ulong x, ulong y)
+        where T : unmanaged
+    {
+        ulong r = x | y;
+        Flags.SetLogic(s, r);
+        return r;
+    }
+}
+
+internal readonly unsafe struct Xor : IBinary
+{
+    public static bool Writes => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Apply<T>(CpuState* s, ulong x, ulong y)
+        where T : unmanaged
+    {
+        ulong r = x ^ y;
+        Flags.SetLogic(s, r);
+        return r;
+    }
+}
+
+/// <summary>One operand in place.</summary>
+internal unsafe interface IUnary
+{
+    static abstract ulong Apply<T>(CpuState* s, ulong x)
+        where T : unmanaged;
+}
+
+internal readonly unsafe struct Inc : IUnary
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Apply<T>(CpuState* s, ulong x)
+        where T : unmanaged
+    {
+        ulong r = Operand.Sx<T>(x + 1);
+        Flags.SetExplicit(s, r, Flags.Cf(s), (long)(~x & r) < 0, (uint)(x ^ r) & RflagsBits.Af);
+        return r;
+    }
+}
+
+internal readonly unsafe struct Dec : IUnary
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Apply<T>(CpuState* s, ulong x)
+        where T : unmanaged
+    {
+        ulong r = Operand.Sx<T>(x - 1);
+        Flags.SetExplicit(s, r, Flags.Cf(s), (long)(x & ~r) < 0, (uint)(x ^ r) & RflagsBits.Af);
+        return r;
+    }
+}
+
+internal readonly unsafe struct Neg : IUnary
+{
+    public static ulong Apply<T>(CpuState* s, ulong x)
+        where T : unmanaged => Sub.Apply<T>(s, 0, x);
+}
+
+internal readonly unsafe struct Not : IUnary
+{
+    public static ulong Apply<T>(CpuState* s, ulong x)
+        where T : unmanaged => ~x;
+}
+
+/// <summary>The plumbing of binary and unary operations over all operand forms and sizes.</summary>
+internal static unsafe class Integer
+{
+    public static bool Binary<TOp>(Translator t)
+        where TOp : struct, IBinary => t.Size switch
+        {
+            1 => Binary<TOp, byte>(t),
+            2 => Binary<TOp, ushort>(t),
+            4 => Binary<TOp, uint>(t),
+            _ => Binary<TOp, ulong>(t),
+        };
+
+    public static bool Unary<TOp>(Translator t)
+        where TOp : struct, IUnary => t.Size switch
+        {
+            1 => Unary<TOp, byte>(t),
+            2 => Unary<TOp, ushort>(t),
+            4 => Unary<TOp, uint>(t),
+            _ => Unary<TOp, ulong>(t),
+        };
+
+    private static bool Binary<TOp, T>(Translator t)
+        where TOp : struct, IBinary
+        where T : unmanaged
+    {
+        Op* op = t.Op;
+        if (t.IsRegister(0))
+        {
+            op->Dst = t.Register(0);
+            if (t.IsRegister(1))
+            {
+                op->Src = t.Register(1);
+                op->Handler = &RegReg<TOp, T>;
+            }
+            else if (t.IsMemory(1))
+            {
+                op->Handler = t.Memory() switch
+                {
+                    AddressForm.Flat64 => &RegMem<TOp, T, Flat64>,
+                    AddressForm.Segment32 => &RegMem<TOp, T, Segment32>,
+                    _ => &RegMem<TOp, T, AnyAddress>,
+                };
+            }
+            else
+            {
+                op->Imm = t.Immediate(1);
+                op->Handler = &RegImm<TOp, T>;
+            }
+
+            return true;
+        }
+
+        AddressForm form = t.Memory();
+        if (t.IsRegister(1))
+        {
+            op->Src = t.Register(1);
+            op->Handler = form switch
+            {
+                AddressForm.Flat64 => &MemReg<TOp, T, Flat64>,
+                AddressForm.Segment32 => &MemReg<TOp, T, Segment32>,
+                _ => &MemReg<TOp, T, AnyAddress>,
+            };
+        }
+        else
+        {
+            op->Imm = t.Immediate(1);
+            op->Handler = form switch
+            {
+                AddressForm.Flat64 => &MemImm<TOp, T, Flat64>,
+                AddressForm.Segment32 => &MemImm<TOp, T, Segment32>,
+                _ => &MemImm<TOp, T, AnyAddress>,
+            };
+        }
+
+        return true;
+    }
+
+    private static Block* RegReg<TOp, T>(CpuState* s, Op* op)
+        where TOp : struct, IBinary
+        where T : unmanaged
+    {
+        ulong r = TOp.Apply<T>(s, Operand.Get<T>(s, op->Dst), Operand.Get<T>(s, op->Src));
+        if (TOp.Writes)
+            Operand.Set<T>(s, op->Dst, r);
+        return op[1].Handler(s, op + 1);
+    }
+
+    private static Block* RegImm<TOp, T>(CpuState* s, Op* op)
+        where TOp : struct, IBinary
+        where T : unmanaged
+    {
+        ulong r = TOp.Apply<T>(s, Operand.Get<T>(s, op->Dst), op->Imm);
+        if (TOp.Writes)
+            Operand.Set<T>(s, op->Dst, r);
+        return op[1].Handler(s, op + 1);
+    }
+
+    private static Block* RegMem<TOp, T, TA>(CpuState* s, Op* op)
+        where TOp : struct, IBinary
+        where T : unmanaged
+        where TA : struct, IAddress
+    {
+        byte* p = Tlb.Read(s, TA.Read(s, op, sizeof(T)), sizeof(T));
+        if (p == null)
+            return Faults.Raise(s, op);
+        ulong r = TOp.Apply<T>(s, Operand.Get<T>(s, op->Dst), Operand.Load<T>(p));
+        if (TOp.Writes)
+            Operand.Set<T>(s, op->Dst, r);
+        return op[1].Handler(s, op + 1);
+    }
+
+    private static Block* MemReg<TOp, T, TA>(CpuState* s, Op* op)
+        where TOp : struct, IBinary
+        where T : unmanaged
+        where TA : struct, IAddress
+    {
+        byte* p = TOp.Writes
+            ? Tlb.Modify(s, TA.Write(s, op, sizeof(T)), sizeof(T))
+            : Tlb.Read(s, TA.Read(s, op, sizeof(T)), sizeof(T));
+        if (p == null)
+            return Faults.Raise(s, op);
+        ulong r = TOp.Apply<T>(s, Operand.Load<T>(p), Operand.Get<T>(s, op->Src));
+        if (TOp.Writes)
+        {
+            Operand.Store<T>(p, r);
+            Tlb.Commit(s, p);
+        }
+
+        return op[1].Handler(s, op + 1);
+    }
+
+    private static Block* MemImm<TOp, T, TA>(CpuState* s, Op* op)
+        where TOp : struct, IBinary
+        where T : unmanaged
+        where TA : struct, IAddress
+    {
+        byte* p = TOp.Writes
+            ? Tlb.Modify(s, TA.Write(s, op, sizeof(T)), sizeof(T))
+            : Tlb.Read(s, TA.Read(s, op, sizeof(T)), sizeof(T));
+        if (p == null)
+            return Faults.Raise(s, op);
+        ulong r = TOp.Apply<T>(s, Operand.Load<T>(p), op->Imm);
+        if (TOp.Writes)
+        {
+            Operand.Store<T>(p, r);
+            Tlb.Commit(s, p);
+        }
+
+        return op[1].Handler(s, op + 1);
+    }
+
+    private static bool Unary<TOp, T>(Translator t)
+        where TOp : struct, IUnary
+        where T : unmanaged
+    {
+        if (t.IsRegister(0))
+        {
+            t.Op->Dst = t.Register(0);
+            t.Op->Handler = &UnaryReg<TOp, T>;
+            return true;
+        }
+
+        t.Op->Handler = t.Memory() switch
+        {
+            AddressForm.Flat64 => &UnaryMem<TOp, T, Flat64>,
+            AddressForm.Segment32 => &UnaryMem<TOp, T, Segment32>,
+            _ => &UnaryMem<TOp, T, AnyAddress>,
+        };
+        return true;
+    }
+
+    private static Block* UnaryReg<TOp, T>(CpuState* s, Op* op)
+        where TOp : struct, IUnary
+        where T : unmanaged
+    {
+        Operand.Set<T>(s, op->Dst, TOp.Apply<T>(s, Operand.Get<T>(s, op->Dst)));
+        return op[1].Handler(s, op + 1);
+    }
+
+    private static Block* UnaryMem<TOp, T, TA>(CpuState* s, Op* op)
+        where TOp : struct, IUnary
+        where T : unmanaged
+        where TA : struct, IAddress
+    {
+        byte* p = Tlb.Modify(s, TA.Write(s, op, sizeof(T)), sizeof(T));
+        if (p == null)
+            return Faults.Raise(s, op);
+        Operand.Store<T>(p, TOp.Apply<T>(s, Operand.Load<T>(p)));
+        Tlb.Commit(s, p);
+        return op[1].Handler(s, op + 1);
+    }
+}

@@ -1,0 +1,229 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using XenSim.Guest.Memory;
+
+namespace XenSim.Guest.Cpu;
+
+/// <summary>
+/// Translation cache: three sets (user; supervisor; supervisor with AC under SMAP) of 1024 direct-mapped entries. Everything unusual
+/// is a tag that does not match: page-crossing, no permission, not yet dirty, shared with a snapshot, holds decoded code.
+/// </summary>
+internal static unsafe class Tlb
+{
+    public const int Entries = 1024;
+    public const int Sets = 3;
+    private const ulong Invalid = 1;
+
+    /// <summary>An address that no translation matches and that faults as outside its segment.</summary>
+    public const ulong NoAddress = 0x8000_0000_0000_0001;
+
+    /// <summary>Host address to read <paramref name="size"/> bytes at, or null with the fault recorded.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* Read(CpuState* s, ulong va, int size)
+    {
+        TlbEntry* e = s->Tlb + ((va >> 12) & (Entries - 1));
+        if (e->ReadTag == ((va + (ulong)(size - 1)) & ~0xFFFul))
+            return (byte*)(va + e->Addend);
+        return ReadSlow(s, va, size);
+    }
+
+    /// <summary>Host address to read and write at, or null with the fault recorded. After writing, <see cref="Commit"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* Modify(CpuState* s, ulong va, int size)
+    {
+        TlbEntry* e = s->Tlb + ((va >> 12) & (Entries - 1));
+        if (e->WriteTag == ((va + (ulong)(size - 1)) & ~0xFFFul))
+            return (byte*)(va + e->Addend);
+        return ModifySlow(s, va, size);
+    }
+
+    /// <summary>Completes a write through <see cref="Modify"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Commit(CpuState* s, byte* written)
+    {
+        if (written == s->SplitBuffer)
+            CommitSplit(s);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static byte* ReadSlow(CpuState* s, ulong va, int size)
+    {
+        int first = 4096 - (int)(va & 0xFFF);
+        if (size <= first || va == NoAddress)
+            return Fill(s, va, AccessKind.Read);
+        byte* a = Fill(s, va, AccessKind.Read);
+        if (a == null)
+            return null;
+        byte* b = Fill(s, (va + (ulong)first) & s->LinearMask, AccessKind.Read);
+        if (b == null)
+            return null;
+        // SAFETY: size is at most 64, the buffer's length; a and b are pages with first and size - first bytes left.
+        NativeMemory.Copy(a, s->SplitBuffer, (nuint)first);
+        NativeMemory.Copy(b, s->SplitBuffer + first, (nuint)(size - first));
+        return s->SplitBuffer;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static byte* ModifySlow(CpuState* s, ulong va, int size)
+    {
+        int first = 4096 - (int)(va & 0xFFF);
+        if (size <= first || va == NoAddress)
+            return FillWrite(s, va, size);
+        byte* a = FillWrite(s, va, first);
+        if (a == null)
+            return null;
+        byte* b = FillWrite(s, (va + (ulong)first) & s->LinearMask, size - first);
+        if (b == null)
+            return null;
+        // SAFETY: as in ReadSlow.
+        NativeMemory.Copy(a, s->SplitBuffer, (nuint)first);
+        NativeMemory.Copy(b, s->SplitBuffer + first, (nuint)(size - first));
+        s->SplitA = a;
+        s->SplitB = b;
+        s->SplitFirst = first;
+        s->SplitSize = size;
+        return s->SplitBuffer;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void CommitSplit(CpuState* s)
+    {
+        // SAFETY: set by ModifySlow in the same instruction.
+        NativeMemory.Copy(s->SplitBuffer, s->SplitA, (nuint)s->SplitFirst);
+        NativeMemory.Copy(s->SplitBuffer + s->SplitFirst, s->SplitB, (nuint)(s->SplitSize - s->SplitFirst));
+    }
+
+    /// <summary>Frame and host address of a code page; -1 with the fault recorded.</summary>
+    public static long Execute(CpuState* s, ulong va, out byte* host)
+    {
+        ulong index = (va >> 12) & (Entries - 1);
+        TlbEntry* e = s->Tlb + index;
+        if (e->ExecTag == (va & ~0xFFFul))
+        {
+            host = (byte*)(va + e->Addend);
+            return (long)Frames(s)[index];
+        }
+
+        host = Fill(s, va, AccessKind.Execute);
+        return host == null ? -1 : (long)Frames(s)[index];
+    }
+
+    /// <summary>Forgets everything, and every verified code link.</summary>
+    public static void Flush(CpuState* s)
+    {
+        for (int set = 0; set < Sets; set++)
+        {
+            if ((s->TlbUsed & (1u << set)) != 0)
+                NativeMemory.Fill(SetAt(s, set), Entries * (nuint)sizeof(TlbEntry), 0x01);
+        }
+
+        s->TlbUsed = 0;
+        s->TlbLarge = 0;
+        CpuMode.NewEpoch(s);
+        CpuMode.Select(s);
+    }
+
+    public static void Flush(CpuState* s, ulong va)
+    {
+        if (s->TlbLarge != 0)
+        {
+            Flush(s);
+            return;
+        }
+
+        for (int set = 0; set < Sets; set++)
+        {
+            TlbEntry* e = SetAt(s, set) + ((va >> 12) & (Entries - 1));
+            *e = new TlbEntry { ReadTag = Invalid, WriteTag = Invalid, ExecTag = Invalid };
+        }
+
+        CpuMode.NewEpoch(s);
+    }
+
+    /// <summary>Arms a snapshot: every first write goes the slow way.</summary>
+    public static void ClearWriteTags(CpuState* s)
+    {
+        for (int set = 0; set < Sets; set++)
+        {
+            TlbEntry* e = SetAt(s, set);
+            for (int i = 0; i < Entries; i++)
+                e[i].WriteTag = Invalid;
+        }
+    }
+
+    /// <summary>The page now holds decoded code.</summary>
+    public static void ClearWriteTags(CpuState* s, byte* page)
+    {
+        for (int set = 0; set < Sets; set++)
+        {
+            if ((s->TlbUsed & (1u << set)) == 0)
+                continue;
+            TlbEntry* e = SetAt(s, set);
+            for (int i = 0; i < Entries; i++)
+            {
+                if (e[i].WriteTag + e[i].Addend == (ulong)page)
+                    e[i].WriteTag = Invalid;
+            }
+        }
+    }
+
+    /// <summary>A set is its entries followed by their frame numbers.</summary>
+    public static TlbEntry* SetAt(CpuState* s, int set) => (TlbEntry*)((byte*)s->TlbSets + (set * SetBytes));
+
+    public const int SetBytes = Entries * (32 + 8);
+
+    private static ulong* Frames(CpuState* s) => (ulong*)(s->Tlb + Entries);
+
+    private static byte* FillWrite(CpuState* s, ulong va, int size)
+    {
+        byte* host = Fill(s, va, AccessKind.Write);
+        if (host == null)
+            return null;
+        ulong index = (va >> 12) & (Entries - 1);
+        ulong frame = Frames(s)[index];
+        PhysicalMemory memory = VirtualCpu.Of(s).Memory;
+        int firstLine = (int)(va & 0xFFF) >> 6;
+        int lastLine = ((int)(va & 0xFFF) + size - 1) >> 6;
+        ulong lines = (ulong.MaxValue << firstLine) & (ulong.MaxValue >> (63 - lastLine));
+        memory.WritableData(frame, lines);
+        // The page may be written the fast way only while it holds no code at all.
+        s->Tlb[index].WriteTag = memory.FrameAt(frame)->CodeLines == 0 ? va & ~0xFFFul : Invalid;
+        return host;
+    }
+
+    private static byte* Fill(CpuState* s, ulong va, AccessKind kind)
+    {
+        if (va == NoAddress || ((s->Efer & EferBits.Lma) != 0 && !Rip.IsCanonical(va)))
+        {
+            Faults.Set(s, Vectors.Address);
+            return null;
+        }
+
+        VirtualCpu cpu = VirtualCpu.Of(s);
+        if (!PageWalk.Walk(cpu, s, va, kind, s->Cpl, true, out Translation t))
+            return null;
+        PhysicalMemory memory = cpu.Memory;
+        byte* page = memory.ReadableData(t.Frame);
+        ulong index = (va >> 12) & (Entries - 1);
+        TlbEntry* e = s->Tlb + index;
+        ulong tag = va & ~0xFFFul;
+        ulong addend = (ulong)page - tag;
+        bool same = e->Addend == addend;
+        if (!same || e->ReadTag != tag)
+            e->ReadTag = Invalid;
+        if (!same || e->WriteTag != tag)
+            e->WriteTag = Invalid;
+        if (!same || e->ExecTag != tag)
+            e->ExecTag = Invalid;
+        e->Addend = addend;
+        if (kind == AccessKind.Execute)
+            e->ExecTag = tag;
+        else
+            e->ReadTag = tag;
+        Frames(s)[index] = t.Frame;
+        s->TlbUsed |= 1u << CpuMode.SetIndex(s);
+        if (t.Large)
+            s->TlbLarge = 1;
+        return (byte*)(va + addend);
+    }
+}

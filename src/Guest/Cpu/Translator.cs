@@ -1,0 +1,160 @@
+using Iced.Intel;
+using XenSim.Guest.Cpu.Instructions;
+
+namespace XenSim.Guest.Cpu;
+
+/// <summary>Turns one decoded instruction into an op: operand access for the families, which choose the handler.</summary>
+internal sealed unsafe class Translator
+{
+    private ulong _headIp;
+    private bool _addressPrefix;
+    private Block* _unlinked;
+
+    /// <summary>The instruction being translated.</summary>
+    public Instruction Instruction;
+
+    public Op* Op { get; private set; }
+
+    /// <summary>16, 32 or 64.</summary>
+    public int Bits { get; private set; }
+
+    /// <summary>Set by a family: the run loop, or another block, continues after this instruction.</summary>
+    public bool EndsBlock { get; set; }
+
+    /// <summary>Op slots used: 2 for a conditional branch.</summary>
+    public int Slots { get; set; }
+
+    /// <summary>Size of operand 0. Unit: bytes.</summary>
+    public int Size => SizeOf(0);
+
+    /// <summary>Size of operand 1. Unit: bytes.</summary>
+    public int SourceSize => SizeOf(1);
+
+    /// <summary>The branch has a 16-bit instruction pointer.</summary>
+    public bool Operand16 => Instruction.Op0Kind == OpKind.NearBranch16;
+
+    /// <summary>Bytes that a push or pop moves the stack pointer by.</summary>
+    public int StackSize => Math.Abs(Instruction.StackPointerIncrement);
+
+    /// <summary>Size of the CX, ECX or RCX that LOOP and JCXZ count in. Unit: bytes.</summary>
+    public int CounterSize => Bits switch
+    {
+        64 => _addressPrefix ? 4 : 8,
+        32 => _addressPrefix ? 2 : 4,
+        _ => _addressPrefix ? 4 : 2,
+    };
+
+    /// <summary>Translates <see cref="Instruction"/> into <paramref name="op"/>.</summary>
+    public void Translate(Op* op, int bits, ulong headIp, int index, bool addressPrefix, Block* unlinked)
+    {
+        *op = default;
+        Op = op;
+        Bits = bits;
+        EndsBlock = false;
+        Slots = 1;
+        _headIp = headIp;
+        _addressPrefix = addressPrefix;
+        _unlinked = unlinked;
+        op->Offset = (ushort)(Instruction.IP - headIp);
+        op->Length = (byte)Instruction.Length;
+        op->Index = (byte)index;
+        op->Base = CpuState.ZeroOffset;
+        op->IndexReg = CpuState.ZeroOffset;
+        op->Segment = (byte)SegmentName.Ds;
+        if (Instruction.IsInvalid)
+        {
+            EndsBlock = true;
+            op->Handler = Instruction.Length >= 15 ? &SystemOps.TooLong : &SystemOps.InvalidOpcode;
+        }
+        else if (!DecodeTable.Select(this))
+        {
+            EndsBlock = true;
+            op->Handler = &SystemOps.Unimplemented;
+        }
+    }
+
+    public bool IsRegister(int operand) => Instruction.GetOpKind(operand) == OpKind.Register;
+
+    public bool IsMemory(int operand) => Instruction.GetOpKind(operand) == OpKind.Memory;
+
+    /// <summary>Byte offset of a general register operand in <see cref="CpuState"/>.</summary>
+    public byte Register(int operand) => Offset(Instruction.GetOpRegister(operand));
+
+    public static byte Offset(Register register)
+    {
+        if (register is >= Iced.Intel.Register.AL and <= Iced.Intel.Register.R15L)
+        {
+            int n = register - Iced.Intel.Register.AL;
+            return (byte)(n < 4 ? n * 8 : n < 8 ? ((n - 4) * 8) + 1 : (n - 4) * 8);
+        }
+
+        return (byte)(register.GetNumber() * 8);
+    }
+
+    /// <summary>Immediate, sign-extended from its size.</summary>
+    public ulong Immediate(int operand) => Instruction.GetOpKind(operand) switch
+    {
+        OpKind.Immediate8 => (ulong)(sbyte)Instruction.Immediate8,
+        OpKind.Immediate16 => (ulong)(short)Instruction.Immediate16,
+        OpKind.Immediate32 => (ulong)(int)Instruction.Immediate32,
+        _ => Instruction.GetImmediate(operand),
+    };
+
+    /// <summary>Fills in the memory operand and says how it is addressed.</summary>
+    public AddressForm Memory()
+    {
+        Op* op = Op;
+        Register b = Instruction.MemoryBase, x = Instruction.MemoryIndex;
+        op->Segment = (byte)SegmentOps.Number(Instruction.MemorySegment);
+        bool based = op->Segment >= (byte)SegmentName.Fs;
+        int size = b != Iced.Intel.Register.None ? b.GetSize() : x != Iced.Intel.Register.None ? x.GetSize() : Instruction.MemoryDisplSize;
+        ulong displacement = Instruction.MemoryDisplacement64;
+        if (Instruction.IsIPRelativeMemoryOperand)
+        {
+            op->Base = CpuState.RipOffset;
+            displacement -= _headIp;
+        }
+        else if (b != Iced.Intel.Register.None)
+        {
+            op->Base = Offset(b);
+        }
+
+        if (x != Iced.Intel.Register.None)
+        {
+            op->IndexReg = Offset(x);
+            op->Scale = (byte)System.Numerics.BitOperations.Log2((uint)Instruction.MemoryIndexScale);
+        }
+
+        op->Disp = (int)displacement;
+        if (Bits != 64)
+            op->Form = size == 2 ? AddressForm.Segment16 : AddressForm.Segment32;
+        else if (size == 4)
+            op->Form = AddressForm.Short64;
+        else if ((ulong)(int)displacement != displacement)
+            (op->Form, op->Imm) = (AddressForm.Absolute64, displacement);
+        else
+            op->Form = based ? AddressForm.Based64 : AddressForm.Flat64;
+        // A 64-bit offset in FS or GS takes the general way.
+        return op->Form;
+    }
+
+    /// <summary>Fills in a near branch target and unlinked block links.</summary>
+    public void BranchTarget()
+    {
+        ulong delta = Instruction.NearBranchTarget - _headIp;
+        Op->Disp = Bits == 64 ? (int)delta : Operand16 ? (short)delta : (int)delta;
+        Op->Imm = (ulong)_unlinked;
+        if (Slots == 2)
+        {
+            Op[1] = default;
+            Op[1].Imm = (ulong)_unlinked;
+        }
+    }
+
+    private int SizeOf(int operand)
+    {
+        if (Instruction.GetOpKind(operand) == OpKind.Register)
+            return Instruction.GetOpRegister(operand).GetSize();
+        return Instruction.MemorySize.GetSize();
+    }
+}
