@@ -1,5 +1,7 @@
+using System.Globalization;
 using Iced.Intel;
 using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Numbers;
 using static Iced.Intel.AssemblerRegisters;
 using R = XenSim.Simulator.BuiltInGuests.GuestRegister;
 
@@ -15,6 +17,9 @@ public readonly record struct HypercallArgument(ulong Value, bool IsVariable, bo
     public static HypercallArgument Address(ulong address) => new(address, false, true);
 
     public static implicit operator HypercallArgument(int value) => Constant((ulong)value);
+
+    /// <summary>A sub-operation by its name.</summary>
+    public static implicit operator HypercallArgument(Enum value) => Constant(Convert.ToUInt64(value, CultureInfo.InvariantCulture));
 }
 
 /// <summary>A piece of a line that the guest prints.</summary>
@@ -140,8 +145,8 @@ public sealed class GuestRuntime
         EmitAppendNumbers();
         EmitFlushLine();
         EmitWriteRing();
-        EmitShutdown("poweroff", 0);
-        EmitShutdown("crash", 3);
+        EmitShutdown(ShutdownReason.poweroff);
+        EmitShutdown(ShutdownReason.crash);
     }
 
     private void RawHypercall(HypercallNumber number, ReadOnlySpan<HypercallArgument> arguments)
@@ -309,7 +314,7 @@ public sealed class GuestRuntime
         g.Load(R.A, g.Word(ConsoleIoResult));
         g.Test(R.A);
         g.Raw.jne(ring);
-        RawHypercall(HypercallNumber.console_io, [0 /* CONSOLEIO_write */, HypercallArgument.Variable(lineLength), HypercallArgument.Address(line)]);
+        RawHypercall(HypercallNumber.console_io, [ConsoleIoCommand.write, HypercallArgument.Variable(lineLength), HypercallArgument.Address(line)]);
         g.Test(R.A);
         g.Raw.jns(ring);
         g.Store(g.Word(ConsoleIoResult), R.A);
@@ -358,7 +363,7 @@ public sealed class GuestRuntime
         g.Push(R.C);
         g.Push(R.Si);
         NotifyRing();
-        RawHypercall(HypercallNumber.sched_op, [0 /* SCHEDOP_yield */, 0]);
+        RawHypercall(HypercallNumber.sched_op, [SchedOp.yield, 0]);
         g.Pop(R.Si);
         g.Pop(R.C);
         g.Raw.jmp(next);
@@ -374,13 +379,13 @@ public sealed class GuestRuntime
         g.Raw.ret();
     }
 
-    private void NotifyRing() => RawHypercall(HypercallNumber.event_channel_op, [EventChannelOp.Send, HypercallArgument.Address(ringSend)]);
+    private void NotifyRing() => RawHypercall(HypercallNumber.event_channel_op, [EventChannelOp.send, HypercallArgument.Address(ringSend)]);
 
-    private void EmitShutdown(string name, uint reason)
+    private void EmitShutdown(ShutdownReason reason)
     {
-        g.Routine(name);
-        ulong argument = g.Data.Word32(reason);
-        RawHypercall(HypercallNumber.sched_op, [2 /* SCHEDOP_shutdown */, HypercallArgument.Address(argument)]);
+        g.Routine(reason.ToString());
+        ulong argument = g.Data.Word32((uint)reason);
+        RawHypercall(HypercallNumber.sched_op, [SchedOp.shutdown, HypercallArgument.Address(argument)]);
         g.Raw.ud2(); // a shut-down domain does not come back
     }
 
@@ -397,12 +402,4 @@ public sealed class GuestRuntime
             g.Raw.add(to.Narrow, g.Word(lineLength));
         }
     }
-}
-
-/// <summary>EVTCHNOP_*. Source: xen/include/public/event_channel.h.</summary>
-internal static class EventChannelOp
-{
-    public const int BindVirq = 1;
-    public const int Send = 4;
-    public const int BindIpi = 7;
 }

@@ -1,4 +1,6 @@
 using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Elf;
+using XenSim.Hypervisor.Public.Numbers;
 using static Iced.Intel.AssemblerRegisters;
 using A = XenSim.Simulator.BuiltInGuests.HypercallArgument;
 using R = XenSim.Simulator.BuiltInGuests.GuestRegister;
@@ -53,7 +55,7 @@ public sealed class HvmGuest
         runtime.EmitRoutines();
         var (code, routines) = g.Assemble();
         ulong entry = routines["_start"];
-        var notes = new XenNotes(wide: false)
+        var notes = new NoteBuilder(wide: false)
             .Text(XenNoteType.GUEST_OS, "XenSim")
             .Text(XenNoteType.GUEST_VERSION, "hvm")
             .Text(XenNoteType.XEN_VERSION, "xen-3.0")
@@ -109,17 +111,16 @@ public sealed class HvmGuest
     /// <summary>HVM parameters 17 and 18 name the console's page and port from 4.1 on; 4.0 answers EINVAL and leaves the debug port.</summary>
     private void FindRing()
     {
-        const int getParam = 1; // HVMOP_get_param
-        ulong pfn = g.Data.Word32(DomainId.Self.Value, 17, 0, 0); // u16 domid, u32 index, u64 value
-        ulong port = g.Data.Word32(DomainId.Self.Value, 18, 0, 0);
+        ulong pfn = g.Data.Word32(DomainId.Self.Value, (uint)HvmParam.CONSOLE_PFN, 0, 0); // u16 domid, u32 index, u64 value
+        ulong port = g.Data.Word32(DomainId.Self.Value, (uint)HvmParam.CONSOLE_EVTCHN, 0, 0);
         var none = g.NewLabel();
         var done = g.NewLabel();
-        runtime.Hypercall(HypercallNumber.hvm_op, getParam, A.Address(port));
+        runtime.Hypercall(HypercallNumber.hvm_op, HvmOp.get_param, A.Address(port));
         g.Test(R.A);
         g.Raw.jne(none);
         g.Load(R.A, g.Word(port + 8));
         g.Store(g.Word(runtime.RingPort), R.A);
-        runtime.Hypercall(HypercallNumber.hvm_op, getParam, A.Address(pfn));
+        runtime.Hypercall(HypercallNumber.hvm_op, HvmOp.get_param, A.Address(pfn));
         g.Test(R.A);
         g.Raw.jne(none);
         g.Load(R.A, g.Word(pfn + 8));
@@ -175,7 +176,7 @@ public sealed class HvmGuest
     {
         ulong major = g.Data.Reserve(4);
         ulong minor = g.Data.Reserve(4);
-        runtime.CheckedHypercall("xen_version(version)", HypercallNumber.xen_version, 0, 0);
+        runtime.CheckedHypercall("xen_version(version)", HypercallNumber.xen_version, XenVersionCommand.version, 0);
         g.Raw.movzx(edx, ax);
         g.Raw.shr(eax, 16);
         g.Store(g.Word(major), R.A);
@@ -183,7 +184,7 @@ public sealed class HvmGuest
         runtime.Say("xen_version(version): Xen ", Said.Number(major), ".", Said.Number(minor));
 
         ulong self = g.Data.Word32(DomainId.Self.Value);
-        runtime.CheckedHypercall("memory_op(current_reservation)", HypercallNumber.memory_op, 3, A.Address(self));
+        runtime.CheckedHypercall("memory_op(current_reservation)", HypercallNumber.memory_op, MemoryOpCommand.current_reservation, A.Address(self));
         runtime.Say("memory_op(current_reservation): ", Said.Number(runtime.Result), " pages");
     }
 
@@ -192,7 +193,7 @@ public sealed class HvmGuest
         // struct xen_add_to_physmap: u16 domid, u32 space 0 = shared_info, ulong idx, ulong gpfn.
         ulong request = g.Data.Word32(DomainId.Self.Value, 0, 0, (uint)(sharedInfo >> 12));
         ulong page = g.Data.Word32((uint)sharedInfo);
-        runtime.CheckedHypercall("memory_op(add_to_physmap)", HypercallNumber.memory_op, 7, A.Address(request));
+        runtime.CheckedHypercall("memory_op(add_to_physmap)", HypercallNumber.memory_op, MemoryOpCommand.add_to_physmap, A.Address(request));
         runtime.Say("memory_op(add_to_physmap): shared_info is at ", Said.Hex(page));
     }
 
@@ -200,8 +201,8 @@ public sealed class HvmGuest
     {
         ulong bind = g.Data.Word32(0, 0); // vcpu, port out
         ulong port = bind + 4;
-        runtime.CheckedHypercall("event_channel_op(bind_ipi)", HypercallNumber.event_channel_op, EventChannelOp.BindIpi, A.Address(bind));
-        runtime.CheckedHypercall("event_channel_op(send)", HypercallNumber.event_channel_op, EventChannelOp.Send, A.Address(port));
+        runtime.CheckedHypercall("event_channel_op(bind_ipi)", HypercallNumber.event_channel_op, EventChannelOp.bind_ipi, A.Address(bind));
+        runtime.CheckedHypercall("event_channel_op(send)", HypercallNumber.event_channel_op, EventChannelOp.send, A.Address(port));
         ConsumePending(port);
         runtime.Fail("event_channel_op(send): no pending bit;", g.Raw.jb);
         runtime.Say("event_channel_op(bind_ipi, send): port ", Said.Number(port), " came up in shared_info");
@@ -210,11 +211,11 @@ public sealed class HvmGuest
     /// <summary>No interrupt controller is needed: SCHEDOP_poll sleeps until the port is pending, masked or not.</summary>
     private void TakeTimerEvent()
     {
-        ulong bind = g.Data.Word32(0 /* VIRQ_TIMER */, 0, 0); // virq, vcpu, port out
+        ulong bind = g.Data.Word32((uint)Virq.TIMER, 0, 0); // virq, vcpu, port out
         ulong port = bind + 8;
         ulong deadline = g.Data.Reserve(8);
         ulong poll = g.Data.Word32((uint)port, 1, 0, 0); // ports, nr_ports, u64 timeout (0: none)
-        runtime.CheckedHypercall("event_channel_op(bind_virq)", HypercallNumber.event_channel_op, EventChannelOp.BindVirq, A.Address(bind));
+        runtime.CheckedHypercall("event_channel_op(bind_virq)", HypercallNumber.event_channel_op, EventChannelOp.bind_virq, A.Address(bind));
         const int millisecond = 1_000_000;
         g.Load32(R.A, GuestAssembler.Dword(SystemTime));
         g.Load32(R.D, GuestAssembler.Dword(SystemTime + 4));
@@ -224,7 +225,7 @@ public sealed class HvmGuest
         g.Store32(GuestAssembler.Dword(deadline + 4), R.D);
         runtime.CheckedHypercall("set_timer_op", HypercallNumber.set_timer_op, A.Variable(deadline), A.Variable(deadline + 4));
         runtime.Say("event_channel_op(bind_virq, timer): port ", Said.Number(port), "; set_timer_op: due in 1 ms; sched_op(poll) until then");
-        runtime.CheckedHypercall("sched_op(poll)", HypercallNumber.sched_op, 3, A.Address(poll));
+        runtime.CheckedHypercall("sched_op(poll)", HypercallNumber.sched_op, SchedOp.poll, A.Address(poll));
         ConsumePending(port);
         runtime.Fail("sched_op(poll): no pending bit;", g.Raw.jb);
         runtime.Say("sched_op(poll): the timer's event woke me");

@@ -1,5 +1,7 @@
 using Iced.Intel;
 using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Elf;
+using XenSim.Hypervisor.Public.Numbers;
 using static Iced.Intel.AssemblerRegisters;
 using A = XenSim.Simulator.BuiltInGuests.HypercallArgument;
 using R = XenSim.Simulator.BuiltInGuests.GuestRegister;
@@ -27,7 +29,7 @@ public sealed record PvGuestOptions
     public long HypercallPageShift { get; init; }
 
     /// <summary>More notes, after the usual ones.</summary>
-    public Action<XenNotes>? MoreNotes { get; init; }
+    public Action<NoteBuilder>? MoreNotes { get; init; }
 }
 
 /// <summary>
@@ -122,7 +124,7 @@ public sealed class PvGuest
 
     private byte[] Notes(ulong entry)
     {
-        var notes = new XenNotes(g.Wide)
+        var notes = new NoteBuilder(g.Wide)
             .Text(XenNoteType.GUEST_OS, "XenSim")
             .Text(XenNoteType.GUEST_VERSION, options.Name)
             .Text(XenNoteType.XEN_VERSION, "xen-3.0")
@@ -176,7 +178,7 @@ public sealed class PvGuest
         var privileged = g.NewLabel();
         var told = g.NewLabel();
         LoadStartInfo32(48, 40);
-        g.Raw.test(eax, 2); // SIF_INITDOMAIN
+        g.Raw.test(eax, (int)StartInfoFlags.INITDOMAIN);
         g.Raw.jne(privileged);
         g.Load(R.A, g.Word(runtime.ConsoleIoResult));
         g.Test(R.A);
@@ -204,7 +206,7 @@ public sealed class PvGuest
     {
         ulong major = g.Data.Reserve(8);
         ulong minor = g.Data.Reserve(8);
-        runtime.CheckedHypercall("xen_version(version)", HypercallNumber.xen_version, 0, 0);
+        runtime.CheckedHypercall("xen_version(version)", HypercallNumber.xen_version, XenVersionCommand.version, 0);
         g.Raw.movzx(edx, ax);
         g.Raw.shr(eax, 16);
         g.Store(g.Word(major), R.A);
@@ -213,13 +215,13 @@ public sealed class PvGuest
 
         ulong buffer = g.Data.Reserve(1024);
         ulong pointer = g.Data.Reserve(8);
-        runtime.CheckedHypercall("xen_version(capabilities)", HypercallNumber.xen_version, 3, A.Address(buffer));
+        runtime.CheckedHypercall("xen_version(capabilities)", HypercallNumber.xen_version, XenVersionCommand.capabilities, A.Address(buffer));
         g.MoveAddress(R.A, buffer);
         g.Store(g.Word(pointer), R.A);
         runtime.Say("xen_version(capabilities): ", Said.CString(pointer));
 
         ulong self = g.Data.Word32(DomainId.Self.Value);
-        runtime.CheckedHypercall("memory_op(current_reservation)", HypercallNumber.memory_op, 3, A.Address(self));
+        runtime.CheckedHypercall("memory_op(current_reservation)", HypercallNumber.memory_op, MemoryOpCommand.current_reservation, A.Address(self));
         runtime.Say("memory_op(current_reservation): ", Said.Number(runtime.Result), " pages");
     }
 
@@ -255,8 +257,8 @@ public sealed class PvGuest
         if (g.Wide)
         {
             // struct callback_register: u16 type, u16 flags, unsigned long address.
-            RegisterCallback("event", 0);
-            RegisterCallback("failsafe", 1);
+            RegisterCallback("event", CallbackType.@event);
+            RegisterCallback("failsafe", CallbackType.failsafe);
             runtime.Say("callback_op(register): event and failsafe callbacks are known to Xen");
             return;
         }
@@ -272,12 +274,12 @@ public sealed class PvGuest
         runtime.Say("set_callbacks: event and failsafe callbacks are known to Xen");
     }
 
-    private void RegisterCallback(string name, uint type)
+    private void RegisterCallback(string name, CallbackType type)
     {
-        ulong structure = g.Data.Word32(type, 0, 0, 0);
+        ulong structure = g.Data.Word32((uint)type, 0, 0, 0);
         g.MoveAddress(R.A, name + "_callback");
         g.Store(g.Word(structure + 8), R.A);
-        runtime.CheckedHypercall($"callback_op({name})", HypercallNumber.callback_op, 0 /* CALLBACKOP_register */, A.Address(structure));
+        runtime.CheckedHypercall($"callback_op({name})", HypercallNumber.callback_op, CallbackOp.register, A.Address(structure));
     }
 
     private void TakeEventByUpcall()
@@ -285,7 +287,7 @@ public sealed class PvGuest
         ulong bind = g.Data.Word32(0, 0); // vcpu, port out
         ulong port = bind + 4;
         ulong number = g.Data.Reserve(8);
-        runtime.CheckedHypercall("event_channel_op(bind_ipi)", HypercallNumber.event_channel_op, EventChannelOp.BindIpi, A.Address(bind));
+        runtime.CheckedHypercall("event_channel_op(bind_ipi)", HypercallNumber.event_channel_op, EventChannelOp.bind_ipi, A.Address(bind));
         g.Load32(R.A, GuestAssembler.Dword(port));
         g.Store(g.Word(number), R.A);
         runtime.Say("event_channel_op(bind_ipi): port ", Said.Number(number));
@@ -293,7 +295,7 @@ public sealed class PvGuest
         ulong send = g.Data.Reserve(4);
         g.Load32(R.A, GuestAssembler.Dword(port));
         g.Store32(GuestAssembler.Dword(send), R.A);
-        runtime.CheckedHypercall("event_channel_op(send)", HypercallNumber.event_channel_op, EventChannelOp.Send, A.Address(send));
+        runtime.CheckedHypercall("event_channel_op(send)", HypercallNumber.event_channel_op, EventChannelOp.send, A.Address(send));
         g.Load32(R.C, GuestAssembler.Dword(port));
         g.Raw.bt(GuestAssembler.Dword(PendingWord), ecx);
         runtime.Fail("event_channel_op(send): no pending bit;", g.Raw.jb);
@@ -301,7 +303,7 @@ public sealed class PvGuest
 
         // Xen looks at pending events on the way out of any hypercall.
         g.Raw.mov(GuestAssembler.Byte(UpcallMask), 0);
-        runtime.CheckedHypercall("xen_version(version)", HypercallNumber.xen_version, 0, 0);
+        runtime.CheckedHypercall("xen_version(version)", HypercallNumber.xen_version, XenVersionCommand.version, 0);
         g.Load32(R.C, GuestAssembler.Dword(port));
         g.Raw.bt(GuestAssembler.Dword(seenPorts), ecx);
         runtime.Fail("unmasking: no upcall;", g.Raw.jb);
@@ -310,9 +312,9 @@ public sealed class PvGuest
 
     private void TakeTimerEvent()
     {
-        ulong bind = g.Data.Word32(0 /* VIRQ_TIMER */, 0, 0); // virq, vcpu, port out
+        ulong bind = g.Data.Word32((uint)Virq.TIMER, 0, 0); // virq, vcpu, port out
         ulong deadline = g.Data.Reserve(8);
-        runtime.CheckedHypercall("event_channel_op(bind_virq)", HypercallNumber.event_channel_op, EventChannelOp.BindVirq, A.Address(bind));
+        runtime.CheckedHypercall("event_channel_op(bind_virq)", HypercallNumber.event_channel_op, EventChannelOp.bind_virq, A.Address(bind));
         g.Load32(R.A, GuestAssembler.Dword(bind + 8));
         g.Store(g.Word(waitedPort), R.A);
         runtime.Say("event_channel_op(bind_virq, timer): port ", Said.Number(waitedPort));
@@ -346,7 +348,7 @@ public sealed class PvGuest
         var found = g.NewLabel();
         var none = g.NewLabel();
         g.Load(R.Si, g.Word(startInfo));
-        g.Raw.test(g.Wide ? __dword_ptr[rsi + 48] : __dword_ptr[esi + 40], 2); // SIF_INITDOMAIN: no ring
+        g.Raw.test(g.Wide ? __dword_ptr[rsi + 48] : __dword_ptr[esi + 40], (int)StartInfoFlags.INITDOMAIN); // no ring then
         g.Raw.jne(none);
         g.Load32(R.A, g.At(R.Si, StartInfo(80, 56)));
         g.Store32(GuestAssembler.Dword(runtime.RingPort), R.A);
@@ -457,7 +459,7 @@ public sealed class PvGuest
         g.Load32(R.C, GuestAssembler.Dword(waitedPort));
         g.Raw.bt(GuestAssembler.Dword(seenPorts), ecx);
         g.Raw.jb(seen);
-        runtime.CheckedHypercall("sched_op(block)", HypercallNumber.sched_op, 1, 0);
+        runtime.CheckedHypercall("sched_op(block)", HypercallNumber.sched_op, SchedOp.block, 0);
         g.Raw.jmp(again);
         g.Place(seen);
         g.Raw.mov(GuestAssembler.Byte(UpcallMask), 0);

@@ -1,0 +1,71 @@
+using System.Security.Cryptography;
+using XenSim.Simulator.BuiltInGuests;
+
+namespace XenSim.Simulator.Tests.BuiltInGuests;
+
+/// <summary>The images are ELF kernels that the parser of both loaders understands. What they do when run: see the scenarios and Oracle.Tests.</summary>
+public class BuiltInGuestTests
+{
+    public static TheoryData<string> Names => [.. BuiltInGuest.All.Select(g => g.Name)];
+
+    [Fact]
+    public void There_is_a_guest_for_every_way_into_Xen() =>
+        Assert.Equal(["pv64", "pv32", "pv32-supervisor", "hvm"], BuiltInGuest.All.Select(g => g.Name));
+
+    [Fact]
+    public void An_unknown_name_is_no_guest() => Assert.Null(BuiltInGuest.Find("pv16"));
+
+    [Theory]
+    [InlineData("pv64", true)]
+    [InlineData("pv32", false)]
+    [InlineData("pv32-supervisor", false)]
+    public void The_same_options_give_the_same_bytes(string name, bool wide)
+    {
+        var options = name switch
+        {
+            "pv64" => BuiltInGuest.Pv64Options,
+            "pv32" => BuiltInGuest.Pv32Options,
+            _ => BuiltInGuest.Pv32SupervisorOptions,
+        };
+        Assert.Equal(wide, options.Wide);
+        Assert.Equal(SHA256.HashData(BuiltInGuest.Find(name)!.Image.Span), SHA256.HashData(PvGuest.Build(options)));
+    }
+
+    // e_ident, e_machine and e_entry: System V ABI; the addresses: the guest's own layout, 1 MiB above its base.
+    [Theory]
+    [InlineData("pv64", 2, 62, 0xffffffff80100000)]
+    [InlineData("pv32", 1, 3, 0xc0100000)]
+    [InlineData("pv32-supervisor", 1, 3, 0xc0100000)]
+    [InlineData("hvm", 1, 3, 0x100000)]
+    public void The_header_names_class_machine_and_entry(string name, byte elfClass, ushort machine, ulong entry)
+    {
+        var image = BuiltInGuest.Find(name)!.Image.Span;
+        Assert.Equal("\u007fELF"u8, image[..4]);
+        Assert.Equal(elfClass, image[4]);
+        Assert.Equal(machine, BitConverter.ToUInt16(image[18..]));
+        Assert.Equal(entry, elfClass == 2 ? BitConverter.ToUInt64(image[24..]) : BitConverter.ToUInt32(image[24..]));
+    }
+
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    public void A_broken_variant_differs_from_the_guest_in_its_notes_only(bool withoutPage, bool shifted)
+    {
+        var options = BuiltInGuest.Pv64Options with { HypercallPageNote = !withoutPage, HypercallPageShift = shifted ? 0x10000000 : 0 };
+        byte[] variant = PvGuest.Build(options);
+        var guest = BuiltInGuest.Find("pv64")!.Image.Span;
+        const int loaded = 0x7000; // headers, text and data: the notes follow
+        Assert.Equal(guest[0x1000..loaded], variant.AsSpan(0x1000, loaded - 0x1000));
+        Assert.Equal(!withoutPage && !shifted, guest.SequenceEqual(variant));
+    }
+
+    [Fact]
+    public void An_image_that_does_not_fit_its_pages_is_refused_when_it_is_built()
+    {
+        var data = new GuestData(0x1000, 8);
+        Assert.Equal(0x1000ul, data.Text("12345678"));
+        Assert.Equal(0x1000ul, data.Text("12345678"));
+        Assert.Throws<InvalidOperationException>(() => data.Text("9"));
+    }
+}
