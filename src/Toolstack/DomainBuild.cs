@@ -1,3 +1,4 @@
+using XenSim.Toolstack.Libxc;
 using XenSim.Toolstack.Libxl;
 
 namespace XenSim.Toolstack;
@@ -14,6 +15,8 @@ public sealed class DomainBuild
         Paused = paused;
         Guest = new TargetDomain(configuration);
         Current = Guest;
+        Log = new ToolLog(options.Events, options.Release);
+        Xc = new XenControl(options, Log);
     }
 
     public ToolstackOptions Options { get; }
@@ -35,6 +38,10 @@ public sealed class DomainBuild
 
     /// <summary>A failure that xl answers with exit() on the spot, skipping its clean-up (macro MUST in 4.0).</summary>
     internal bool ExitedByMust { get; set; }
+
+    internal ToolLog Log { get; }
+
+    internal XenControl Xc { get; }
 
     internal IToolStore Store => Options.Store;
 }

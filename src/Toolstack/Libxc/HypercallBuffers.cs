@@ -12,7 +12,7 @@ internal sealed class HypercallBuffers(Abi abi) : ICallerMemory
 {
     private const ulong PageSize = 4096;
 
-    private readonly ulong _first = abi == Abi.X64 ? 0x7f5a_c000_0000 : 0xb5a0_0000;
+    private readonly ulong _first = abi == Abi.X64 ? 0x7f5a_c000_0000UL : 0xb5a0_0000UL;
     private readonly List<(ulong Address, byte[] Bytes)> _buffers = [];
 
     public VirtualAddress Add(byte[] bytes)

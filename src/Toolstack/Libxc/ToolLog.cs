@@ -3,15 +3,6 @@ using XenSim.Hypervisor.Public.Events;
 
 namespace XenSim.Toolstack.Libxc;
 
-/// <summary>xc_error_code: what libxc's messages end in.</summary>
-internal enum XcError
-{
-    XC_INTERNAL_ERROR,
-    XC_INVALID_KERNEL,
-    XC_INVALID_PARAM,
-    XC_OUT_OF_MEMORY,
-}
-
 /// <summary>The lines that the tools print, as events, in the form of each release.</summary>
 internal sealed class ToolLog(IEventSink events, XenRelease release)
 {
@@ -20,27 +11,16 @@ internal sealed class ToolLog(IEventSink events, XenRelease release)
 
     private bool Is40 => release == XenRelease.V4_0;
 
-    /// <summary>DOMPRINTF / xc_dom_printf. 4.0.4: libxl never calls xc_dom_loginit, so the line goes nowhere.</summary>
-    public void Builder(string text)
-    {
-        if (!Is40)
-            events.Emit(new LogLine("domainbuilder", LogLevel.Detail, text));
-    }
+    /// <summary>xentoollog's lines of libxc in 4.17, <c>xc: level: …</c>.</summary>
+    public void Xc(LogLevel level, string text) => events.Emit(new LogLine("xc", level, text));
 
-    /// <summary>libxc's own lines, <c>xc: level: …</c>.</summary>
-    public void Xc(LogLevel level, string text)
-    {
-        if (!Is40)
-            events.Emit(new LogLine("xc", level, text));
-    }
-
-    /// <summary>xc_dom_panic: 4.17 reports through xentoollog, 4.0.4 prints on stderr (xc_dom_logfile is never opened).</summary>
-    public void Panic(string file, int line, XcError code, string text)
+    /// <summary>libxc's DPRINTF: detail in 4.17, stderr in 4.0.4.</summary>
+    public void Detail(string text)
     {
         if (Is40)
-            Stderr($"{file}:{line}: panic: {text}");
+            Stderr(text);
         else
-            events.Emit(new LogLine("xc", LogLevel.Error, $"panic: {file}:{line}: {text}: {Describe(code)}"));
+            Xc(LogLevel.Detail, text);
     }
 
     /// <summary>LOG, LOGD: <c>libxl: level: file:line:func: text</c>; a domid puts <c>Domain N:</c> before the text.</summary>
@@ -58,12 +38,4 @@ internal sealed class ToolLog(IEventSink events, XenRelease release)
 
     /// <summary>A line that xl or a library prints itself.</summary>
     public void Stderr(string text) => events.Emit(new LogLine("xl", LogLevel.Error, text));
-
-    private static string Describe(XcError code) => code switch
-    {
-        XcError.XC_INVALID_KERNEL => "Invalid kernel",
-        XcError.XC_INVALID_PARAM => "Invalid configuration",
-        XcError.XC_OUT_OF_MEMORY => "Out of memory",
-        _ => "Internal error",
-    };
 }

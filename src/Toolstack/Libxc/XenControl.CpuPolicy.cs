@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Hypervisor.Public.Wire;
 
 namespace XenSim.Toolstack.Libxc;
@@ -17,7 +17,7 @@ internal sealed partial class XenControl
     public XcReturn CpuPolicySize(out uint leaves)
     {
         SysctlCpuPolicy payload = default;
-        XcReturn rc = DoSysctl(SysctlCommand.XEN_SYSCTL_get_cpu_policy, ref payload);
+        XcReturn rc = DoSysctl(SysctlCommand.get_cpu_policy, ref payload);
         leaves = payload.NrLeaves;
         return rc;
     }
@@ -27,7 +27,7 @@ internal sealed partial class XenControl
     {
         byte[] bytes = new byte[featureset.Length * sizeof(uint)];
         SysctlCpuFeatureset payload = new() { Index = 1, NrFeatures = (uint)featureset.Length, Features = _buffers.Add(bytes).Value };
-        XcReturn rc = DoSysctl(SysctlCommand.XEN_SYSCTL_get_cpu_featureset, ref payload);
+        XcReturn rc = DoSysctl(SysctlCommand.get_cpu_featureset, ref payload);
         bytes.CopyTo(MemoryMarshal.AsBytes(featureset.AsSpan()));
         return rc;
     }
@@ -37,7 +37,7 @@ internal sealed partial class XenControl
     {
         byte[] bytes = new byte[maxLeaves * WireMemory.SizeOf<CpuidLeaf>()];
         SysctlCpuPolicy payload = new() { Index = index, NrLeaves = maxLeaves, Leaves = _buffers.Add(bytes).Value };
-        XcReturn rc = DoSysctl(SysctlCommand.XEN_SYSCTL_get_cpu_policy, ref payload);
+        XcReturn rc = DoSysctl(SysctlCommand.get_cpu_policy, ref payload);
         leaves = rc.Failed ? [] : MemoryMarshal.Cast<byte, CpuidLeaf>(bytes)[..(int)Math.Min(payload.NrLeaves, maxLeaves)].ToArray();
         return rc;
     }
@@ -54,6 +54,6 @@ internal sealed partial class XenControl
             ErrSubleaf = uint.MaxValue,
             ErrMsr = uint.MaxValue,
         };
-        return DoDomctl(DomctlCommand.XEN_DOMCTL_set_cpu_policy, domid, ref payload);
+        return DoDomctl(DomctlCommand.set_cpu_policy, domid, ref payload);
     }
 }

@@ -1,4 +1,5 @@
 using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Hypervisor.Public.Wire;
 
 namespace XenSim.Toolstack.Libxc;
@@ -28,7 +29,7 @@ internal sealed partial class XenControl
     /// <summary>xc_domain_create with domid -1: the hypervisor chooses.</summary>
     public XcReturn DomainCreate(in CreateDomain create, out uint domid)
     {
-        Domctl domctl = new() { Cmd = (uint)DomctlCommand.XEN_DOMCTL_createdomain, Domain = 0xffff };
+        Domctl domctl = new() { Cmd = (uint)DomctlCommand.createdomain, Domain = 0xffff };
         if (Is40)
         {
             DomctlCreateDomainV40 v40 = new() { Ssidref = create.Ssidref, Flags = create.Flags };
@@ -57,9 +58,9 @@ internal sealed partial class XenControl
         return rc;
     }
 
-    public XcReturn DomainPause(uint domid) => DoDomctl(DomctlCommand.XEN_DOMCTL_pausedomain, domid);
+    public XcReturn DomainPause(uint domid) => DoDomctl(DomctlCommand.pausedomain, domid);
 
-    public XcReturn DomainUnpause(uint domid) => DoDomctl(DomctlCommand.XEN_DOMCTL_unpausedomain, domid);
+    public XcReturn DomainUnpause(uint domid) => DoDomctl(DomctlCommand.unpausedomain, domid);
 
     /// <summary>
     /// xc_domain_destroy: again as long as the hypervisor asks for it, with EAGAIN (ERESTART where the release continues by itself). The
@@ -71,7 +72,7 @@ internal sealed partial class XenControl
         XcReturn rc = XcReturn.Ok;
         for (int i = 0; i < limit; i++)
         {
-            rc = DoDomctl(DomctlCommand.XEN_DOMCTL_destroydomain, domid);
+            rc = DoDomctl(DomctlCommand.destroydomain, domid);
             if (!rc.Failed || rc.Errno is not (XenErrno.EAGAIN or XenErrno.ERESTART))
                 break;
         }
@@ -82,7 +83,7 @@ internal sealed partial class XenControl
     /// <summary>XEN_DOMCTL_getdomaininfo: the first domain whose id is not below the one asked for.</summary>
     public XcReturn GetDomainInfo(uint domid, out DomainInfo info)
     {
-        Domctl domctl = new() { Cmd = (uint)DomctlCommand.XEN_DOMCTL_getdomaininfo, Domain = (ushort)domid };
+        Domctl domctl = new() { Cmd = (uint)DomctlCommand.getdomaininfo, Domain = (ushort)domid };
         XcReturn rc = DoDomctl(ref domctl);
         info = rc.Failed ? default : ParseInfo(domctl.Payload) with { Domid = domctl.Domain };
         return rc;
@@ -94,7 +95,7 @@ internal sealed partial class XenControl
         int size = (int)(Is40 ? WireMemory.SizeOf<DomctlGetDomainInfoV40>() : WireMemory.SizeOf<DomctlGetDomainInfoV417>());
         byte[] list = new byte[max * size];
         SysctlGetDomainInfoList payload = new() { FirstDomain = (ushort)first, MaxDomains = max, Buffer = _buffers.Add(list).Value };
-        XcReturn rc = DoSysctl(SysctlCommand.XEN_SYSCTL_getdomaininfolist, ref payload);
+        XcReturn rc = DoSysctl(SysctlCommand.getdomaininfolist, ref payload);
         int found = rc.Failed ? 0 : (int)Math.Min(payload.NumDomains, max);
         infos = new DomainInfo[found];
         for (int i = 0; i < found; i++)
@@ -102,43 +103,43 @@ internal sealed partial class XenControl
         return rc.Failed ? rc : new XcReturn(found, XenErrno.None);
     }
 
-    public XcReturn MaxVcpus(uint domid, uint max) => DoDomctl(DomctlCommand.XEN_DOMCTL_max_vcpus, domid, new DomctlMaxVcpus { Max = max });
+    public XcReturn MaxVcpus(uint domid, uint max) => DoDomctl(DomctlCommand.max_vcpus, domid, new DomctlMaxVcpus { Max = max });
 
-    public XcReturn SetMaxMem(uint domid, ulong kiB) => DoDomctl(DomctlCommand.XEN_DOMCTL_max_mem, domid, new DomctlMaxMem { MaxMemkb = kiB });
+    public XcReturn SetMaxMem(uint domid, ulong kiB) => DoDomctl(DomctlCommand.max_mem, domid, new DomctlMaxMem { MaxMemkb = kiB });
 
     public XcReturn SetTscInfo(uint domid, uint mode)
         => Is40
-            ? DoDomctl(DomctlCommand.XEN_DOMCTL_settscinfo, domid, new DomctlTscInfoV40 { Info = new() { TscMode = mode } })
-            : DoDomctl(DomctlCommand.XEN_DOMCTL_settscinfo, domid, new DomctlTscInfoV417 { TscMode = mode });
+            ? DoDomctl(DomctlCommand.settscinfo, domid, new DomctlTscInfoV40 { Info = new() { TscMode = mode } })
+            : DoDomctl(DomctlCommand.settscinfo, domid, new DomctlTscInfoV417 { TscMode = mode });
 
-    public XcReturn SetAddressSize(uint domid, uint bits) => DoDomctl(DomctlCommand.XEN_DOMCTL_set_address_size, domid, new DomctlAddressSize { Size = bits });
+    public XcReturn SetAddressSize(uint domid, uint bits) => DoDomctl(DomctlCommand.set_address_size, domid, new DomctlAddressSize { Size = bits });
 
     public XcReturn GetAddressSize(uint domid, out uint bits)
     {
         DomctlAddressSize payload = default;
-        XcReturn rc = DoDomctl(DomctlCommand.XEN_DOMCTL_get_address_size, domid, ref payload);
+        XcReturn rc = DoDomctl(DomctlCommand.get_address_size, domid, ref payload);
         bits = payload.Size;
         return rc;
     }
 
-    public XcReturn HypercallInit(uint domid, ulong gmfn) => DoDomctl(DomctlCommand.XEN_DOMCTL_hypercall_init, domid, new DomctlHypercallInit { Gmfn = gmfn });
+    public XcReturn HypercallInit(uint domid, ulong gmfn) => DoDomctl(DomctlCommand.hypercall_init, domid, new DomctlHypercallInit { Gmfn = gmfn });
 
     /// <param name="context">vcpu_guest_context in the layout of the guest: 2800 or 5168 bytes.</param>
     public XcReturn SetVcpuContext(uint domid, uint vcpu, byte[] context)
-        => DoDomctl(DomctlCommand.XEN_DOMCTL_setvcpucontext, domid, new DomctlVcpuContext { Vcpu = vcpu, Ctxt = _buffers.Add(context).Value });
+        => DoDomctl(DomctlCommand.setvcpucontext, domid, new DomctlVcpuContext { Vcpu = vcpu, Ctxt = _buffers.Add(context).Value });
 
-    public XcReturn SetTarget(uint domid, uint target) => DoDomctl(DomctlCommand.XEN_DOMCTL_set_target, domid, new DomctlSetTarget { Target = (ushort)target });
+    public XcReturn SetTarget(uint domid, uint target) => DoDomctl(DomctlCommand.set_target, domid, new DomctlSetTarget { Target = (ushort)target });
 
     /// <summary>xc_shadow_control; op 30 SET_ALLOCATION, 32 ENABLE.</summary>
     public XcReturn ShadowControl(uint domid, uint op, uint mode, uint mb)
-        => DoDomctl(DomctlCommand.XEN_DOMCTL_shadow_op, domid, new DomctlShadowOp { Op = op, Mode = mode, Mb = mb });
+        => DoDomctl(DomctlCommand.shadow_op, domid, new DomctlShadowOp { Op = op, Mode = mode, Mb = mb });
 
     public XcReturn SetCpuid(uint domid, uint leaf, uint subleaf, in CpuidRegisters registers)
     {
         DomctlCpuid payload = new() { Eax = registers.A, Ebx = registers.B, Ecx = registers.C, Edx = registers.D };
         payload.Input[0] = leaf;
         payload.Input[1] = subleaf;
-        return DoDomctl(DomctlCommand.XEN_DOMCTL_set_cpuid, domid, payload);
+        return DoDomctl(DomctlCommand.set_cpuid, domid, payload);
     }
 
     /// <summary>xc_vcpu_setaffinity with only a soft mask (XEN_VCPUAFFINITY_SOFT).</summary>
@@ -146,14 +147,14 @@ internal sealed partial class XenControl
     {
         uint bits = (uint)cpus.Length * 8;
         return DoDomctl(
-            DomctlCommand.XEN_DOMCTL_setvcpuaffinity,
+            DomctlCommand.setvcpuaffinity,
             domid,
             new DomctlVcpuAffinityV417 { Vcpu = vcpu, Flags = 2, CpumapHard = new() { NrBits = bits }, CpumapSoft = new() { Bitmap = _buffers.Add(cpus).Value, NrBits = bits } });
     }
 
     public XcReturn SetNodeAffinity(uint domid, byte[] nodes)
         => DoDomctl(
-            DomctlCommand.XEN_DOMCTL_setnodeaffinity,
+            DomctlCommand.setnodeaffinity,
             domid,
             new DomctlNodeAffinity { Nodemap = new() { Bitmap = _buffers.Add(nodes).Value, NrBits = (uint)nodes.Length * 8 } });
 
@@ -161,24 +162,24 @@ internal sealed partial class XenControl
     public XcReturn SchedCredit2(uint domid, bool put, ref DomctlSchedCredit2 parameters)
     {
         DomctlSchedulerOpV417 payload = new() { SchedId = 6, Cmd = put ? 0u : 1u, Credit2 = parameters };
-        XcReturn rc = DoDomctl(DomctlCommand.XEN_DOMCTL_scheduler_op, domid, ref payload);
+        XcReturn rc = DoDomctl(DomctlCommand.scheduler_op, domid, ref payload);
         parameters = payload.Credit2;
         return rc;
     }
 
     public XcReturn SetPagingMempoolSize(uint domid, ulong bytes)
-        => DoDomctl(DomctlCommand.XEN_DOMCTL_set_paging_mempool_size, domid, new DomctlPagingMempool { Size = bytes });
+        => DoDomctl(DomctlCommand.set_paging_mempool_size, domid, new DomctlPagingMempool { Size = bytes });
 
     /// <summary>xc_domain_hvm_getcontext: the size needed when <paramref name="buffer"/> is null, else the size filled.</summary>
     public XcReturn HvmGetContext(uint domid, byte[]? buffer)
     {
         DomctlHvmContext payload = new() { Size = (uint)(buffer?.Length ?? 0), Buffer = buffer is null ? 0 : _buffers.Add(buffer).Value };
-        XcReturn rc = DoDomctl(DomctlCommand.XEN_DOMCTL_gethvmcontext, domid, ref payload);
+        XcReturn rc = DoDomctl(DomctlCommand.gethvmcontext, domid, ref payload);
         return rc.Failed ? rc : new XcReturn(payload.Size, XenErrno.None);
     }
 
     public XcReturn HvmSetContext(uint domid, byte[] context)
-        => DoDomctl(DomctlCommand.XEN_DOMCTL_sethvmcontext, domid, new DomctlHvmContext { Size = (uint)context.Length, Buffer = _buffers.Add(context).Value });
+        => DoDomctl(DomctlCommand.sethvmcontext, domid, new DomctlHvmContext { Size = (uint)context.Length, Buffer = _buffers.Add(context).Value });
 
     /// <summary>xc_hvm_param_set: HVMOP_set_param (0).</summary>
     public XcReturn HvmParamSet(uint domid, HvmParam param, ulong value)

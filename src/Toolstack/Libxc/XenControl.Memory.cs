@@ -1,22 +1,16 @@
-using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using XenSim.Hypervisor.Public;
-using XenSim.Hypervisor.Public.Events;
+using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Hypervisor.Public.Wire;
 
 namespace XenSim.Toolstack.Libxc;
 
-/// <summary>One entry of a guest's memory map. Sizes and addresses in bytes. Type 1 RAM, 2 reserved, 3 ACPI.</summary>
-public readonly record struct E820Entry(ulong Address, ulong Size, uint Type);
-
 /// <summary>memory_op, mmu_update and mmuext_op.</summary>
 internal sealed partial class XenControl
 {
-    private const int E820EntrySize = 20;
-
     /// <summary>xc_domain_populate_physmap (4.17): extents done; the array holds the frames afterwards (PV) or stays (translated).</summary>
     public XcReturn PopulatePhysmap(uint domid, Span<ulong> extents, uint order, uint memFlags = 0)
-        => Reserve(MemoryCommand.XENMEM_populate_physmap, domid, extents, order, memFlags);
+        => Reserve(MemoryOpCommand.populate_physmap, domid, extents, order, memFlags);
 
     /// <summary>xc_domain_memory_populate_physmap (4.0) / xc_domain_populate_physmap_exact: 0, or -1 with EBUSY for a short count.</summary>
     public XcReturn PopulatePhysmapExact(uint domid, Span<ulong> extents, uint order, uint memFlags = 0)
@@ -27,52 +21,41 @@ internal sealed partial class XenControl
         if (rc.Failed)
             return rc;
         string text = $"Failed allocation for dom {domid}: {extents.Length} extents of order {order}";
-        if (Is40)
-            _log.Stderr($"{text}, flags {memFlags:x}");
-        else
-            _log.Xc(LogLevel.Detail, text);
+        _log.Detail(Is40 ? $"{text}, flags {memFlags:x}" : text);
         return XcReturn.Fail(XenErrno.EBUSY);
     }
 
-    public XcReturn DecreaseReservation(uint domid, ulong frame) => Reserve(MemoryCommand.XENMEM_decrease_reservation, domid, [frame], 0, 0);
+    public XcReturn DecreaseReservation(uint domid, ulong frame) => Reserve(MemoryOpCommand.decrease_reservation, domid, [frame], 0, 0);
 
     /// <summary>One new frame below 2^<paramref name="addressBits"/>; 0 extents done when there is none.</summary>
     public XcReturn IncreaseReservation(uint domid, uint addressBits, out ulong frame)
     {
         ulong[] extents = [0];
-        XcReturn rc = Reserve(MemoryCommand.XENMEM_increase_reservation, domid, extents, 0, addressBits);
+        XcReturn rc = Reserve(MemoryOpCommand.increase_reservation, domid, extents, 0, addressBits);
         frame = extents[0];
         return rc;
     }
 
     /// <summary>xc_domain_claim_pages; 0 cancels the claim.</summary>
     public XcReturn ClaimPages(uint domid, ulong pages)
-        => MemoryOp(MemoryCommand.XENMEM_claim_pages, new MemoryReservation64 { NrExtents = pages, Domid = (ushort)domid });
+        => MemoryOp(MemoryOpCommand.claim_pages, new MemoryReservation64 { NrExtents = pages, Domid = (ushort)domid });
 
     /// <summary>xc_domain_set_memory_map; xc_domain_set_memmap_limit is the same with one RAM entry from 0.</summary>
     public XcReturn SetMemoryMap(uint domid, ReadOnlySpan<E820Entry> entries)
     {
-        byte[] map = new byte[entries.Length * E820EntrySize];
-        for (int i = 0; i < entries.Length; i++)
-        {
-            Span<byte> at = map.AsSpan(i * E820EntrySize);
-            BinaryPrimitives.WriteUInt64LittleEndian(at, entries[i].Address);
-            BinaryPrimitives.WriteUInt64LittleEndian(at[8..], entries[i].Size);
-            BinaryPrimitives.WriteUInt32LittleEndian(at[16..], entries[i].Type);
-        }
-
+        byte[] map = MemoryMarshal.AsBytes(entries).ToArray();
         ulong buffer = _buffers.Add(map).Value;
         uint count = (uint)entries.Length;
         return Abi == Abi.X64
-            ? MemoryOp(MemoryCommand.XENMEM_set_memory_map, new ForeignMemoryMap64 { Domid = (ushort)domid, Map = new() { NrEntries = count, Buffer = buffer } })
-            : MemoryOp(MemoryCommand.XENMEM_set_memory_map, new ForeignMemoryMap32 { Domid = (ushort)domid, Map = new() { NrEntries = count, Buffer = (uint)buffer } });
+            ? MemoryOp(MemoryOpCommand.set_memory_map, new ForeignMemoryMap64 { Domid = (ushort)domid, Map = new() { NrEntries = count, Buffer = buffer } })
+            : MemoryOp(MemoryOpCommand.set_memory_map, new ForeignMemoryMap32 { Domid = (ushort)domid, Map = new() { NrEntries = count, Buffer = (uint)buffer } });
     }
 
     /// <summary>Mapping spaces: 0 shared_info, 1 grant_table, 2 gmfn.</summary>
     public XcReturn AddToPhysmap(uint domid, uint space, ulong index, ulong gpfn)
         => Abi == Abi.X64
-            ? MemoryOp(MemoryCommand.XENMEM_add_to_physmap, new AddToPhysmap64 { Domid = (ushort)domid, Space = space, Idx = index, Gpfn = gpfn })
-            : MemoryOp(MemoryCommand.XENMEM_add_to_physmap, new AddToPhysmap32 { Domid = (ushort)domid, Space = space, Idx = (uint)index, Gpfn = (uint)gpfn });
+            ? MemoryOp(MemoryOpCommand.add_to_physmap, new AddToPhysmap64 { Domid = (ushort)domid, Space = space, Idx = index, Gpfn = gpfn })
+            : MemoryOp(MemoryOpCommand.add_to_physmap, new AddToPhysmap32 { Domid = (ushort)domid, Space = space, Idx = (uint)index, Gpfn = (uint)gpfn });
 
     /// <summary>xc_mmuext_op with one MMUEXT_PIN_L<paramref name="level"/>_TABLE (the command is level - 1).</summary>
     public XcReturn PinTable(uint domid, uint level, ulong mfn)
@@ -90,7 +73,7 @@ internal sealed partial class XenControl
         return Call(HypercallNumber.mmu_update, handle, 1, 0, domid);
     }
 
-    private XcReturn Reserve(MemoryCommand command, uint domid, Span<ulong> extents, uint order, uint memFlags)
+    private XcReturn Reserve(MemoryOpCommand command, uint domid, Span<ulong> extents, uint order, uint memFlags)
     {
         int word = Abi.LongSize();
         byte[] list = new byte[extents.Length * word];
@@ -114,7 +97,7 @@ internal sealed partial class XenControl
     /// <summary>
     /// do_memory_op. 4.17 on 64 bits wraps the call in a multicall of one entry, because an ioctl returns an int and the result may not fit.
     /// </summary>
-    private XcReturn MemoryOp<T>(MemoryCommand command, T argument)
+    private XcReturn MemoryOp<T>(MemoryOpCommand command, T argument)
         where T : unmanaged
     {
         ulong handle = _buffers.Add(in argument, out _).Value;

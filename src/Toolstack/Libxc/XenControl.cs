@@ -1,6 +1,7 @@
 using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Boundary;
-using XenSim.Hypervisor.Public.Events;
+using XenSim.Hypervisor.Public.Numbers;
+using XenSim.Hypervisor.Public.Stages;
 using XenSim.Hypervisor.Public.Wire;
 
 namespace XenSim.Toolstack.Libxc;
@@ -13,6 +14,9 @@ internal readonly record struct XcReturn(long Value, XenErrno Errno)
     public bool Failed => Value < 0;
 
     public static XcReturn Fail(XenErrno errno) => new(-1, errno);
+
+    /// <summary>A stage that returns this function's code.</summary>
+    public StageOutcome ToOutcome() => Failed ? StageOutcome.Fail(Value, Errno) : StageOutcome.Ok;
 
     /// <summary>privcmd's conversion of the hypervisor's result: a negative one becomes -1 and errno.</summary>
     public static XcReturn FromResult(long result) => result < 0 ? Fail(result.ToErrno()) : new XcReturn(result, XenErrno.None);
@@ -60,7 +64,7 @@ internal sealed partial class XenControl
     /// <summary>do_domctl: fills in the interface version; EACCES gives the hint to rebuild, whatever caused it.</summary>
     private XcReturn DoDomctl(ref Domctl domctl)
     {
-        domctl.InterfaceVersion = Is40 ? 0x6u : 0x15u;
+        domctl.InterfaceVersion = InterfaceVersions.Domctl(Release);
         ulong handle = _buffers.Add(in domctl, out byte[] bytes).Value;
         XcReturn rc = Call(HypercallNumber.domctl, handle);
         domctl = bytes.AsSpan().ReadStruct<Domctl>();
@@ -92,7 +96,7 @@ internal sealed partial class XenControl
     private XcReturn DoSysctl<T>(SysctlCommand command, ref T payload)
         where T : unmanaged
     {
-        Sysctl sysctl = new() { Cmd = (uint)command, InterfaceVersion = Is40 ? 0x7u : 0x15u };
+        Sysctl sysctl = new() { Cmd = (uint)command, InterfaceVersion = InterfaceVersions.Sysctl(Release) };
         ((Span<byte>)sysctl.Payload).WriteStruct(in payload);
         ulong handle = _buffers.Add(in sysctl, out byte[] bytes).Value;
         XcReturn rc = Call(HypercallNumber.sysctl, handle);
@@ -105,11 +109,7 @@ internal sealed partial class XenControl
 
     private void RebuildHint(string what)
     {
-        string text = $"{what} operation failed -- need to rebuild the user-space tool set?";
-        if (Is40)
-            _log.Stderr(text);
-        else
-            _log.Xc(LogLevel.Detail, text);
+        _log.Detail($"{what} operation failed -- need to rebuild the user-space tool set?");
     }
 
     /// <summary>One hypercall with what is in the buffers, which are released afterwards.</summary>

@@ -1,4 +1,5 @@
 using XenSim.Hypervisor.Public;
+using XenSim.Toolstack.Libxc.Dom;
 
 namespace XenSim.Toolstack.Libxl;
 
@@ -22,6 +23,9 @@ public sealed class TargetDomain(DomainConfiguration configuration)
     public bool Destroyed { get; internal set; }
 
     public BuildState State { get; internal set; } = new();
+
+    /// <summary>struct xc_dom_image; stays readable after xc_dom_release.</summary>
+    public DomImage? Image { get; internal set; }
 
     /// <summary>The domain's path in xenstore, e.g. <c>/local/domain/1</c>.</summary>
     public string Path { get; internal set; } = "";
