@@ -38,31 +38,25 @@ internal sealed partial class XenControl
 
     /// <summary>xc_domain_claim_pages; 0 cancels the claim.</summary>
     public XcReturn ClaimPages(uint domid, ulong pages)
-        => MemoryOp(MemoryOpCommand.claim_pages, new MemoryReservation64 { NrExtents = pages, Domid = (ushort)domid });
+        => MemoryOp(MemoryOpCommand.claim_pages, new MemoryReservation { NrExtents = pages, Domid = (ushort)domid });
 
     /// <summary>xc_domain_set_memory_map; xc_domain_set_memmap_limit is the same with one RAM entry from 0.</summary>
     public XcReturn SetMemoryMap(uint domid, ReadOnlySpan<E820Entry> entries)
     {
         byte[] map = MemoryMarshal.AsBytes(entries).ToArray();
         ulong buffer = _buffers.Add(map).Value;
-        uint count = (uint)entries.Length;
-        return Abi == Abi.X64
-            ? MemoryOp(MemoryOpCommand.set_memory_map, new ForeignMemoryMap64 { Domid = (ushort)domid, Map = new() { NrEntries = count, Buffer = buffer } })
-            : MemoryOp(MemoryOpCommand.set_memory_map, new ForeignMemoryMap32 { Domid = (ushort)domid, Map = new() { NrEntries = count, Buffer = (uint)buffer } });
+        return MemoryOp(
+            MemoryOpCommand.set_memory_map, new ForeignMemoryMap { Domid = (ushort)domid, Map = new() { NrEntries = (uint)entries.Length, Buffer = buffer } });
     }
 
     /// <summary>Mapping spaces: 0 shared_info, 1 grant_table, 2 gmfn.</summary>
     public XcReturn AddToPhysmap(uint domid, uint space, ulong index, ulong gpfn)
-        => Abi == Abi.X64
-            ? MemoryOp(MemoryOpCommand.add_to_physmap, new AddToPhysmap64 { Domid = (ushort)domid, Space = space, Idx = index, Gpfn = gpfn })
-            : MemoryOp(MemoryOpCommand.add_to_physmap, new AddToPhysmap32 { Domid = (ushort)domid, Space = space, Idx = (uint)index, Gpfn = (uint)gpfn });
+        => MemoryOp(MemoryOpCommand.add_to_physmap, new AddToPhysmap { Domid = (ushort)domid, Space = space, Idx = index, Gpfn = gpfn });
 
     /// <summary>xc_mmuext_op with one MMUEXT_PIN_L<paramref name="level"/>_TABLE (the command is level - 1).</summary>
     public XcReturn PinTable(uint domid, uint level, ulong mfn)
     {
-        ulong handle = Abi == Abi.X64
-            ? _buffers.Add(new MmuextOp64 { Cmd = level - 1, Arg1Mfn = mfn }, out _).Value
-            : _buffers.Add(new MmuextOp32 { Cmd = level - 1, Arg1Mfn = (uint)mfn }, out _).Value;
+        ulong handle = _buffers.Add(WireRecord.ToBytes(new MmuextOp { Cmd = level - 1, Arg1 = mfn }, Abi)).Value;
         return Call(HypercallNumber.mmuext_op, handle, 1, 0, domid);
     }
 
@@ -81,10 +75,8 @@ internal sealed partial class XenControl
             MemoryMarshal.AsBytes(extents.Slice(i, 1))[..word].CopyTo(list.AsSpan(i * word));
 
         ulong start = _buffers.Add(list).Value;
-        uint count = (uint)extents.Length;
-        XcReturn rc = Abi == Abi.X64
-            ? MemoryOp(command, new MemoryReservation64 { ExtentStart = start, NrExtents = count, ExtentOrder = order, MemFlags = memFlags, Domid = (ushort)domid })
-            : MemoryOp(command, new MemoryReservation32 { ExtentStart = (uint)start, NrExtents = count, ExtentOrder = order, MemFlags = memFlags, Domid = (ushort)domid });
+        XcReturn rc = MemoryOp(
+            command, new MemoryReservation { ExtentStart = start, NrExtents = (uint)extents.Length, ExtentOrder = order, MemFlags = memFlags, Domid = (ushort)domid });
         for (int i = 0; i < extents.Length; i++)
         {
             extents[i] = 0;
@@ -98,17 +90,17 @@ internal sealed partial class XenControl
     /// do_memory_op. 4.17 on 64 bits wraps the call in a multicall of one entry, because an ioctl returns an int and the result may not fit.
     /// </summary>
     private XcReturn MemoryOp<T>(MemoryOpCommand command, T argument)
-        where T : unmanaged
+        where T : IWireRecord, new()
     {
-        ulong handle = _buffers.Add(in argument, out _).Value;
+        ulong handle = _buffers.Add(WireRecord.ToBytes(argument, Abi)).Value;
         if (Is40 || Abi != Abi.X64)
             return Call(HypercallNumber.memory_op, (uint)command, handle);
 
-        MulticallEntry64 entry = new() { Op = (ulong)HypercallNumber.memory_op };
+        MulticallEntry entry = new() { Op = (ulong)HypercallNumber.memory_op };
         entry.Args[0] = (uint)command;
         entry.Args[1] = handle;
-        ulong list = _buffers.Add(in entry, out byte[] bytes).Value;
-        XcReturn rc = Call(HypercallNumber.multicall, list, 1);
-        return rc.Failed ? rc : XcReturn.FromResult((long)bytes.AsSpan().ReadStruct<MulticallEntry64>().Result);
+        byte[] list = WireRecord.ToBytes(entry, Abi);
+        XcReturn rc = Call(HypercallNumber.multicall, _buffers.Add(list).Value, 1);
+        return rc.Failed ? rc : XcReturn.FromResult((long)WireRecord.Decode<MulticallEntry>(list, Abi).Result);
     }
 }

@@ -46,6 +46,13 @@ public sealed record DomainConfiguration
 
     public NamedBlob? Ramdisk { get; init; }
 
+    /// <summary>What xenstore's image/ramdisk says: an empty name is one too (a stub domain has it); null: no entry.</summary>
+    public string? RamdiskName
+    {
+        get => field ?? Ramdisk?.Name;
+        init;
+    }
+
     /// <summary>Null when the configuration gives none.</summary>
     public string? CommandLine { get; init; }
 

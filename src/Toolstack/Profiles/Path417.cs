@@ -1,4 +1,5 @@
 using XenSim.Hypervisor.Public.Stages;
+using XenSim.Toolstack.Libxc.Dom;
 using XenSim.Toolstack.Libxl;
 using static XenSim.Toolstack.Profiles.Calls;
 
@@ -13,27 +14,54 @@ internal static class Path417
     private const string Dom = "stable-4.17 tools/libs/light/libxl_dom.c";
     private const string X86 = "stable-4.17 tools/libs/light/libxl_x86.c";
     private const string XcDomain = "stable-4.17 tools/libs/ctrl/xc_domain.c";
+    private const string Evtchn = "stable-4.17 tools/libs/ctrl/xc_evtchn.c";
+    private const string Sched = "stable-4.17 tools/libs/light/libxl_sched.c";
+    private const string Console = "stable-4.17 tools/libs/light/libxl_console.c";
+    private const string DomCore = "stable-4.17 tools/libs/guest/xg_dom_core.c";
 
     public static Stage<DomainBuild> CreateDomain()
         => Function(
             Xl,
             "create_domain",
+            Finish417.CreateDomain,
             Function(
                 Create,
                 "do_domain_create",
-                Function(Create, "initiate_domain_create", DomainMake(), Function("stable-4.17 tools/libs/light/libxl_bootloader.c", "libxl__bootloader_run")),
-                Function(Create, "domcreate_bootloader_done", DomainBuild()),
-                Function(Create, "domcreate_launch_dm", Function("stable-4.17 tools/libs/light/libxl_console.c", "libxl__device_console_add")),
-                Function(Create, "domcreate_complete")),
-            Function(Domain, "libxl_domain_unpause", Function(XcDomain, "xc_domain_unpause")).OnlyIf("without -p", b => !b.Paused));
+                Finish417.DoDomainCreate,
+                Function(
+                    Create,
+                    "initiate_domain_create",
+                    DomainMake().OrElse(DomainMake417.Failed),
+                    Function(Create, "store_libxl_entry", DomainMake417.StoreDmVersion),
+                    Function("stable-4.17 tools/libs/light/libxl_bootloader.c", "libxl__bootloader_run", Finish417.BootloaderRun)),
+                Function(Create, "domcreate_bootloader_done", DomainBuild()).OrElse(Finish417.RebuildFailed),
+                Function(Create, "domcreate_launch_dm", Function(Console, "libxl__device_console_add", Finish417.ConsoleAdd)),
+                Function(Create, "domcreate_complete", Finish417.DomcreateComplete))
+                .Undo(DestroyByLibxl()),
+            Function(Domain, "libxl_domain_unpause", Function(XcDomain, "xc_domain_unpause", Finish417.Unpause).OrElse(Finish417.UnpauseFailed))
+                .Unchecked().OnlyIf("without -p", b => !b.Paused))
+            .Then(Finish417.Exit)
+            .OnFailure(Finish417.ExitWithFailure)
+            .Undo(Function(Domain, "libxl_domain_destroy", Destroy417.AgainByXl).OnlyIf("the domain had been made", b => b.Current.Created));
+
+    private static Stage<DomainBuild> DestroyByLibxl()
+        => Function(
+            Domain,
+            "libxl__domain_destroy",
+            Function(Domain, "libxl__destroy_domid", Destroy417.Pause),
+            Function(Domain, "devices_destroy_cb", Destroy417.DevicesDestroyed),
+            Function(XcDomain, "xc_domain_destroy", Destroy417.DestroyDomain))
+            .OnlyIf("the domain had been made", b => b.Current.Created);
 
     private static Stage<DomainBuild> DomainMake()
         => Function(
             Create,
             "libxl__domain_make",
-            Function(XcDomain, "xc_domain_create"),
-            Function("stable-4.17 tools/libs/store/xs.c", "xs_transaction_start"),
-            Function(Domain, "libxl__domain_rename"));
+            DomainMake417.Enter,
+            Function(XcDomain, "xc_domain_create", DomainMake417.DomainCreate).OrElse(DomainMake417.CreateFailed),
+            Function("stable-4.17 tools/libs/store/xs.c", "xs_transaction_start", DomainMake417.StartTransaction),
+            Function(Domain, "libxl__domain_rename", DomainMake417.Rename).OrElse(DomainMake417.RenameFailed))
+            .Then(DomainMake417.Commit);
 
     private static Stage<DomainBuild> DomainBuild()
         => Function(Create, "libxl__domain_build", BuildPre(), BuildPv().OnlyIf("PV", IsPv), BuildHvm().OnlyIf("PVH", IsPvh), BuildPost());
@@ -42,55 +70,59 @@ internal static class Path417
         => Function(
             Dom,
             "libxl__build_pre",
-            Function(XcDomain, "xc_domain_max_vcpus"),
-            Function(Dom, "numa_place_domain"),
-            Function("stable-4.17 tools/libs/light/libxl_sched.c", "libxl_set_vcpuaffinity_all"),
-            Function("stable-4.17 tools/libs/light/libxl_sched.c", "libxl_domain_set_nodeaffinity"),
-            Function(XcDomain, "xc_domain_setmaxmem"),
-            Function("stable-4.17 tools/libs/ctrl/xc_evtchn.c", "xc_evtchn_alloc_unbound:store"),
-            Function("stable-4.17 tools/libs/ctrl/xc_evtchn.c", "xc_evtchn_alloc_unbound:console"),
+            Function(XcDomain, "xc_domain_max_vcpus", BuildPre417.MaxVcpus).OrElse(BuildPre417.MaxVcpusFailed),
+            Function(Dom, "numa_place_domain", BuildPre417.NumaPlaceDomain),
+            Function(Sched, "libxl_set_vcpuaffinity_all", BuildPre417.SetVcpuAffinity).Unchecked(),
+            Function(Sched, "libxl_domain_set_nodeaffinity", BuildPre417.SetNodeAffinity).Unchecked(),
+            Function(XcDomain, "xc_domain_setmaxmem", BuildPre417.SetMaxMem).OrElse(BuildPre417.SetMaxMemFailed),
+            Function(Evtchn, "xc_evtchn_alloc_unbound:store", BuildPre417.AllocStorePort).Unchecked(),
+            Function(Evtchn, "xc_evtchn_alloc_unbound:console", BuildPre417.AllocConsolePort).Unchecked(),
             Function(
                 X86,
                 "libxl__arch_domain_create",
-                Function(X86, "hvm_set_conf_params").OnlyIf("PVH", IsPvh),
-                Function(XcDomain, "xc_domain_set_memmap_limit").OnlyIf("PV", IsPv),
-                Function(XcDomain, "xc_domain_set_tsc_info"),
-                Function(Dom, "libxl__domain_set_paging_mempool_size").OnlyIf("PVH", IsPvh)),
+                Function(X86, "hvm_set_conf_params", BuildPre417.HvmSetConfParams).OnlyIf("PVH", IsPvh),
+                Function(XcDomain, "xc_domain_set_memmap_limit", BuildPre417.SetMemmapLimit).Unchecked().OnlyIf("PV", IsPv),
+                Function(XcDomain, "xc_domain_set_tsc_info", BuildPre417.SetTscInfo).OrElse(BuildPre417.SetTscInfoFailed),
+                Function(Dom, "libxl__domain_set_paging_mempool_size", BuildPre417.SetPagingMempoolSize).OnlyIf("PVH", IsPvh)),
             Function(
                 "stable-4.17 tools/libs/light/libxl_cpuid.c",
                 "libxl__cpuid_legacy",
-                Function("stable-4.17 tools/libs/guest/xg_cpuid_x86.c", "xc_cpuid_apply_policy")));
+                Function("stable-4.17 tools/libs/guest/xg_cpuid_x86.c", "xc_cpuid_apply_policy", BuildPre417.CpuidApplyPolicy).OrElse(BuildPre417.CpuidFailed)));
 
     private static Stage<DomainBuild> BuildPv()
         => Function(
             Dom,
             "libxl__build_pv",
-            Function("stable-4.17 tools/libs/guest/xg_dom_core.c", "xc_dom_allocate"),
-            Function("stable-4.17 tools/libs/guest/xg_dom_core.c", "xc_dom_kernel_file"),
-            Function("stable-4.17 tools/libs/guest/xg_dom_core.c", "xc_dom_module_file").OnlyIf("a ramdisk is given", HasRamdisk),
+            Function(DomCore, "xc_dom_allocate", XcDomCore.Allocate).OrElse(BuildDom417.Failed(627, "libxl__build_pv", "xc_dom_allocate failed")),
+            Function(DomCore, "xc_dom_kernel_file", BuildDom417.KernelFilePv).OrElse(BuildDom417.Failed(646, "libxl__build_pv", "xc_dom_kernel_file failed")),
+            Function(DomCore, "xc_dom_module_file", XcDomCore.RamdiskFile).OnlyIf("a ramdisk is given", HasRamdisk)
+                .OrElse(BuildDom417.Failed(659, "libxl__build_pv", "xc_dom_ramdisk_file failed")),
             Dom417.BuildPvDom(),
-            Function("stable-4.17 tools/libs/guest/xg_dom_core.c", "xc_dom_release"));
+            Function(DomCore, "xc_dom_release", BuildDom417.StoreFrames))
+            .Undo(Function(DomCore, "xc_dom_release:after a failure", XcDomCore.Release));
 
     private static Stage<DomainBuild> BuildHvm()
         => Function(
             Dom,
             "libxl__build_hvm",
-            Function("stable-4.17 tools/libs/guest/xg_dom_core.c", "xc_dom_allocate"),
+            Function(DomCore, "xc_dom_allocate", XcDomCore.Allocate).OrElse(BuildDom417.Failed(1050, "libxl__build_hvm", "xc_dom_allocate failed")),
             Function(
                 Dom,
                 "libxl__domain_firmware",
-                Function("stable-4.17 tools/libs/guest/xg_dom_core.c", "xc_dom_kernel_file"),
-                Function("stable-4.17 tools/libs/guest/xg_dom_core.c", "xc_dom_module_file").OnlyIf("a ramdisk is given", HasRamdisk)),
+                Function(DomCore, "xc_dom_kernel_file", XcDomCore.KernelFile).OrElse(BuildDom417.Failed(909, "libxl__domain_firmware", "xc_dom_kernel_file failed")),
+                Function(DomCore, "xc_dom_module_file", XcDomCore.RamdiskFile).OnlyIf("a ramdisk is given", HasRamdisk)
+                    .OrElse(BuildDom417.Failed(926, "libxl__domain_firmware", "xc_dom_ramdisk_file failed")))
+                .OrElse(BuildDom417.FirmwareFailed),
             Dom417.BuildHvmDom(),
-            Function(Dom, "hvm_build_set_params"),
-            Function("stable-4.17 tools/libs/guest/xg_dom_core.c", "xc_dom_release"));
+            Function(DomCore, "xc_dom_release", BuildDom417.StoreFrames))
+            .Undo(Function(DomCore, "xc_dom_release:after a failure", XcDomCore.Release));
 
     private static Stage<DomainBuild> BuildPost()
         => Function(
             Dom,
             "libxl__build_post",
-            Function("stable-4.17 tools/libs/light/libxl_sched.c", "libxl_domain_sched_params_set"),
-            Function("stable-4.17 tools/libs/store/xs.c", "xs_introduce_domain"));
+            Function(Sched, "libxl_domain_sched_params_set", BuildPre417.SchedParamsSet),
+            Function("stable-4.17 tools/libs/store/xs.c", "xs_introduce_domain", BuildPre417.Introduce));
 
     private static bool IsPv(DomainBuild build) => build.Current.Configuration.Type == DomainType.pv;
 

@@ -54,7 +54,7 @@ public sealed record LogLine(string Context, LogLevel Level, string Text) : XenE
     {
         "XEN" => $"(XEN) {Text}",
         "xl" => Text,
-        _ => $"{Context}: {Level.ToString().ToLowerInvariant()}: {Text}",
+        _ => $"{Context}: {(Level == LogLevel.Warn ? "warning" : Level.ToString().ToLowerInvariant())}: {Text}",
     };
 }
 

@@ -136,7 +136,7 @@ internal static class BootImage
     public static StageOutcome Vcpu40(DomainBuild build)
     {
         DomImage dom = build.Current.Image!;
-        dom.VcpuContext = dom.Arch!.Is64Bit ? StartOfDay.Vcpu64(dom, is40: true) : StartOfDay.Vcpu32(dom, is40: true);
+        dom.VcpuContext = StartOfDay.Vcpu(dom, is40: true);
         return StageOutcome.Ok;
     }
 
@@ -154,7 +154,7 @@ internal static class BootImage
     {
         DomImage dom = build.Current.Image!;
         bool is64 = dom.Arch!.Is64Bit;
-        dom.VcpuContext = is64 ? StartOfDay.Vcpu64(dom, is40: false) : StartOfDay.Vcpu32(dom, is40: false);
+        dom.VcpuContext = StartOfDay.Vcpu(dom, is40: false);
         XcReturn rc = build.Xc.SetVcpuContext(dom.Domid, 0, dom.VcpuContext);
         if (!rc.Failed)
             return StageOutcome.Ok;

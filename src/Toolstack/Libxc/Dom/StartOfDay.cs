@@ -1,4 +1,6 @@
 using System.Text;
+using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Elf;
 using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Hypervisor.Public.Stages;
 using XenSim.Hypervisor.Public.Wire;
@@ -86,13 +88,18 @@ internal static class StartOfDay
         return bytes;
     }
 
-    public static byte[] Vcpu64(DomImage dom, bool is40)
+    /// <summary>vcpu_x86_64 and vcpu_x86_32: 5168 or 2800 bytes. Debug registers are set from 4.12 on.</summary>
+    public static byte[] Vcpu(DomImage dom, bool is40)
     {
-        ulong stack = dom.Parms.VirtBase + ((dom.Layout.BootstackPfn + 1) << 12);
+        bool is64 = dom.Arch!.Is64Bit;
+        string function = is64 ? "vcpu_x86_64" : "vcpu_x86_32";
         ulong tables = dom.Layout.Find("page tables")!.Pfn, cr3 = dom.P2m(tables).Value;
-        dom.Log.Print("vcpu_x86_64: called");
-        dom.Log.Print($"vcpu_x86_64: cr3: pfn 0x{tables:x} mfn 0x{cr3:x}");
-        VcpuGuestContext64 context = new()
+        dom.Log.Print($"{function}: called");
+        dom.Log.Print($"{function}: cr3: pfn 0x{tables:x} mfn 0x{cr3:x}");
+        ushort stackSegment = (ushort)(is64 ? FlatSelector.RING3_SS64 : FlatSelector.RING1_SS);
+        ushort data = (ushort)(is64 ? FlatSelector.RING3_DS64 : FlatSelector.RING1_DS);
+        ulong stack = dom.Parms.VirtBase + ((dom.Layout.BootstackPfn + 1) << 12);
+        VcpuGuestContext context = new()
         {
             Flags = (uint)(VcpuContextFlags.in_kernel | VcpuContextFlags.online),
             UserRegs = new()
@@ -101,57 +108,25 @@ internal static class StartOfDay
                 Rsp = stack,
                 Rsi = dom.Parms.VirtBase + (dom.Layout.StartInfoPfn << 12),
                 Rflags = 1 << 9,
-                Ss = 0xe02b,
-                Cs = 0xe033,
+                Cs = (ushort)(is64 ? FlatSelector.RING3_CS64 : FlatSelector.RING1_CS),
+                Ss = stackSegment,
+                Ds = data,
+                Es = data,
+                Fs = data,
+                Gs = data,
             },
-            KernelSs = 0xe02b,
+            KernelSs = stackSegment,
             KernelSp = stack,
+            VmAssist = !is64 && dom.Parms.Pae is (PaeMode.ExtendedCr3 or PaeMode.Bimodal) ? 1u << (int)VmAssistType.pae_extended_cr3 : 0,
         };
-        context.Ctrlreg[3] = cr3 << 12;
+        context.Ctrlreg[3] = is64 ? cr3 << 12 : (uint)((cr3 << 12) | (cr3 >> 20));
         if (!is40)
         {
             context.Debugreg[6] = 0xffff0ff0;
             context.Debugreg[7] = 0x400;
         }
 
-        return WireMemory.AsBytes(ref context).ToArray();
-    }
-
-    public static byte[] Vcpu32(DomImage dom, bool is40)
-    {
-        uint stack = (uint)(dom.Parms.VirtBase + ((dom.Layout.BootstackPfn + 1) << 12));
-        ulong tables = dom.Layout.Find("page tables")!.Pfn, cr3 = dom.P2m(tables).Value;
-        dom.Log.Print("vcpu_x86_32: called");
-        dom.Log.Print($"vcpu_x86_32: cr3: pfn 0x{tables:x} mfn 0x{cr3:x}");
-        const ushort ds = 0xe021, cs = 0xe019;
-        VcpuGuestContext32 context = new()
-        {
-            Flags = (uint)(VcpuContextFlags.in_kernel | VcpuContextFlags.online),
-            UserRegs = new()
-            {
-                Eip = (uint)dom.Parms.VirtEntry,
-                Esp = stack,
-                Esi = (uint)(dom.Parms.VirtBase + (dom.Layout.StartInfoPfn << 12)),
-                Eflags = 1 << 9,
-                Ds = ds,
-                Es = ds,
-                Fs = ds,
-                Gs = ds,
-                Ss = ds,
-                Cs = cs,
-            },
-            KernelSs = ds,
-            KernelSp = stack,
-            VmAssist = dom.Parms.Pae is Hypervisor.Public.Elf.PaeMode.ExtendedCr3 or Hypervisor.Public.Elf.PaeMode.Bimodal ? 1u << 3 : 0,
-        };
-        context.Ctrlreg[3] = (uint)((cr3 << 12) | (cr3 >> 20));
-        if (!is40)
-        {
-            context.Debugreg[6] = 0xffff0ff0;
-            context.Debugreg[7] = 0x400;
-        }
-
-        return WireMemory.AsBytes(ref context).ToArray();
+        return WireRecord.ToBytes(context, is64 ? Abi.X64 : Abi.X32);
     }
 
     /// <summary>strncpy and a NUL at the end.</summary>

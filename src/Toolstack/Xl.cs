@@ -1,0 +1,28 @@
+using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Events;
+using XenSim.Hypervisor.Public.Stages;
+using XenSim.Toolstack.Libxl;
+using XenSim.Toolstack.Profiles;
+
+namespace XenSim.Toolstack;
+
+/// <summary>The program <c>xl</c> in dom0, standing on libxl and libxc of one release.</summary>
+public sealed class Xl(ToolstackOptions options)
+{
+    /// <summary>
+    /// <c>xl create</c> as a machine of stages; nothing has happened before its first step. A stub domain is made when the configuration's
+    /// device model is one (4.0).
+    /// </summary>
+    /// <param name="paused">-p: without the unpause at the end.</param>
+    public DomainCreation CreateDomain(DomainConfiguration configuration, bool paused)
+    {
+        if (options.Release == XenRelease.V4_0)
+            throw new NotSupportedException("the 4.0 call path is declared, its work is not there yet");
+        DomainBuild build = new(options, configuration, paused);
+        Stage<DomainBuild> root = CallPaths.CreateDomain(options.Release);
+        return new DomainCreation(build, new StageMachine<DomainBuild>(root, build, Side.Toolstack, options.Events, options.Faults));
+    }
+}
+
+/// <summary>A run of xl create: its state and the machine that drives it.</summary>
+public sealed record DomainCreation(DomainBuild Build, StageMachine<DomainBuild> Machine);
