@@ -11,7 +11,7 @@ internal sealed record PayloadFormat(
 /// <remarks>Source: RELEASE-4.0.4 tools/libxc/xc_dom_bzimageloader.c, stable-4.17 tools/libs/guest/xg_dom_bzimageloader.c.</remarks>
 internal static class PayloadFormats
 {
-    public static readonly PayloadFormat[] All =
+    public static readonly IReadOnlyList<PayloadFormat> All =
     [
         new("gzip", [0x1f, 0x8b], true, new("bzimageloader.c", 420, 740), ": unable to gzip decompress kernel", PayloadDecoders.Gzip),
         new("bzip2", [0x42, 0x5a, 0x68], true, new("bzimageloader.c", 431, 750), " unable to BZIP2 decompress kernel", PayloadDecoders.Bzip2),
