@@ -1,0 +1,205 @@
+using Iced.Intel;
+
+namespace XenSim.Guest.Tests.Silicon;
+
+/// <summary>Makes random instances of an instruction form, with a state in which its memory operands lie in the window.</summary>
+internal sealed class InstructionGenerator(int seed)
+{
+    private const ulong WindowAddress = NativeCpu.DataPage + NativeCpu.Window;
+
+    private static readonly Register[] R8 =
+        [Register.AL, Register.CL, Register.DL, Register.BL, Register.AH, Register.CH, Register.DH, Register.BH, Register.SIL, Register.DIL, Register.R8L, Register.R13L, Register.R15L];
+
+    private static readonly ulong[] Corners =
+        [0, 1, 2, 7, 8, 15, 16, 31, 32, 63, 64, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x7FFFFFFFFFFFFFFF, 0x8000000000000000, ulong.MaxValue];
+
+    private readonly Random _random = new(seed);
+    private ulong _memoryOperand;
+
+    /// <summary>A request for one random instance; false if this form cannot be made here.</summary>
+    public bool TryMake(Code code, out Instruction instruction, out SiliconRequest request)
+    {
+        request = default;
+        RandomState(ref request.In);
+        instruction = default;
+        instruction.Code = code;
+        OpCodeInfo form = code.ToOpCode();
+        for (int i = 0; i < form.OpCount; i++)
+        {
+            if (!TryOperand(ref instruction, ref request.In, i, form.GetOpKind(i)))
+                return false;
+        }
+
+        if (code is Code.Jmp_rm64 or Code.Call_rm64 or Code.Retnq or Code.Retnq_imm16)
+            AimIndirectBranch(ref instruction, ref request.In);
+        if (IsString(instruction.Mnemonic))
+            PrepareString(ref instruction, ref request.In, form);
+        BufferWriter writer = new();
+        if (!Encoder.Create(64, writer).TryEncode(instruction, NativeCpu.CodeAddress, out uint length, out _))
+            return false;
+        writer.Bytes.CopyTo(request.Code);
+        request.Length = length;
+        request.In.Rip = NativeCpu.CodeAddress;
+        return true;
+    }
+
+    private void RandomState(ref SiliconState s)
+    {
+        for (int i = 0; i < 16; i++)
+            s.Gpr[i] = Value();
+        s.Gpr[4] = WindowAddress + 0x80;
+        s.Rflags = 0x202 | ((ulong)_random.Next() & 0x8D5);
+        _random.NextBytes(s.Data);
+        Span<byte> fx = s.Fx;
+        _random.NextBytes(fx[160..416]);
+        fx[..160].Clear();
+        // FCW 0x37f, MXCSR 0x1f80: all exceptions masked, round to nearest (SDM vol. 1, 8.1.5 and 10.2.3).
+        fx[0] = 0x7F;
+        fx[1] = 0x03;
+        fx[24] = 0x80;
+        fx[25] = 0x1F;
+    }
+
+    private ulong Value() => _random.Next(3) switch
+    {
+        0 => Corners[_random.Next(Corners.Length)],
+        1 => (ulong)_random.NextInt64(),
+        _ => (ulong)(long)_random.Next(-200, 200),
+    };
+
+    private bool TryOperand(ref Instruction ins, ref SiliconState s, int operand, OpCodeOperandKind kind)
+    {
+        switch (kind)
+        {
+            case OpCodeOperandKind.r8_reg or OpCodeOperandKind.r8_opcode: return Reg(ref ins, operand, R8[_random.Next(R8.Length)]);
+            case OpCodeOperandKind.r16_reg or OpCodeOperandKind.r16_rm or OpCodeOperandKind.r16_opcode: return Reg(ref ins, operand, Register.AX + Number());
+            case OpCodeOperandKind.r32_reg or OpCodeOperandKind.r32_rm or OpCodeOperandKind.r32_opcode or OpCodeOperandKind.r32_vvvv: return Reg(ref ins, operand, Register.EAX + Number());
+            case OpCodeOperandKind.r64_reg or OpCodeOperandKind.r64_rm or OpCodeOperandKind.r64_opcode or OpCodeOperandKind.r64_vvvv: return Reg(ref ins, operand, Register.RAX + Number());
+            case OpCodeOperandKind.r8_or_mem: return Either(ref ins, ref s, operand, R8[_random.Next(R8.Length)]);
+            case OpCodeOperandKind.r16_or_mem: return Either(ref ins, ref s, operand, Register.AX + Number());
+            case OpCodeOperandKind.r32_or_mem: return Either(ref ins, ref s, operand, Register.EAX + Number());
+            case OpCodeOperandKind.r64_or_mem: return Either(ref ins, ref s, operand, Register.RAX + Number());
+            case OpCodeOperandKind.xmm_reg or OpCodeOperandKind.xmm_rm: return Reg(ref ins, operand, Register.XMM0 + _random.Next(16));
+            case OpCodeOperandKind.xmm_or_mem: return Either(ref ins, ref s, operand, Register.XMM0 + _random.Next(16));
+            case OpCodeOperandKind.mem: return Memory(ref ins, ref s, operand);
+            case OpCodeOperandKind.al: return Reg(ref ins, operand, Register.AL);
+            case OpCodeOperandKind.ax: return Reg(ref ins, operand, Register.AX);
+            case OpCodeOperandKind.eax: return Reg(ref ins, operand, Register.EAX);
+            case OpCodeOperandKind.rax: return Reg(ref ins, operand, Register.RAX);
+            case OpCodeOperandKind.cl: return Reg(ref ins, operand, Register.CL);
+            case OpCodeOperandKind.imm8: return Immediate(ref ins, operand, OpKind.Immediate8, (byte)Value());
+            case OpCodeOperandKind.imm8_const_1: return Immediate(ref ins, operand, OpKind.Immediate8, 1);
+            case OpCodeOperandKind.imm8sex16: return Immediate(ref ins, operand, OpKind.Immediate8to16, (ulong)(sbyte)Value());
+            case OpCodeOperandKind.imm8sex32: return Immediate(ref ins, operand, OpKind.Immediate8to32, (ulong)(sbyte)Value());
+            case OpCodeOperandKind.imm8sex64: return Immediate(ref ins, operand, OpKind.Immediate8to64, (ulong)(sbyte)Value());
+            case OpCodeOperandKind.imm16: return Immediate(ref ins, operand, OpKind.Immediate16, (ushort)Value());
+            case OpCodeOperandKind.imm32: return Immediate(ref ins, operand, OpKind.Immediate32, (uint)Value());
+            case OpCodeOperandKind.imm32sex64: return Immediate(ref ins, operand, OpKind.Immediate32to64, (ulong)(int)Value());
+            case OpCodeOperandKind.imm64: return Immediate(ref ins, operand, OpKind.Immediate64, Value());
+            case OpCodeOperandKind.br64_1 or OpCodeOperandKind.br64_4:
+                ins.SetOpKind(operand, OpKind.NearBranch64);
+                ins.NearBranch64 = NativeCpu.CodeAddress + 0x40 + (ulong)_random.Next(0x30);
+                return true;
+            case OpCodeOperandKind.seg_rSI: ins.SetOpKind(operand, OpKind.MemorySegRSI); return true;
+            case OpCodeOperandKind.es_rDI: ins.SetOpKind(operand, OpKind.MemoryESRDI); return true;
+            default: return false;
+        }
+    }
+
+    /// <summary>Any register but RSP, which stays the stack pointer into the window.</summary>
+    private int Number()
+    {
+        int n = _random.Next(15);
+        return n < 4 ? n : n + 1;
+    }
+
+    private static bool Reg(ref Instruction ins, int operand, Register register)
+    {
+        ins.SetOpKind(operand, OpKind.Register);
+        ins.SetOpRegister(operand, register);
+        return true;
+    }
+
+    private static bool Immediate(ref Instruction ins, int operand, OpKind kind, ulong value)
+    {
+        ins.SetOpKind(operand, kind);
+        ins.SetImmediate(operand, value);
+        return true;
+    }
+
+    private bool Either(ref Instruction ins, ref SiliconState s, int operand, Register register)
+        => _random.Next(2) == 0 ? Reg(ref ins, operand, register) : Memory(ref ins, ref s, operand);
+
+    private bool Memory(ref Instruction ins, ref SiliconState s, int operand)
+    {
+        ins.SetOpKind(operand, OpKind.Memory);
+        // 16-byte aligned now and then, for the SSE forms that demand it; away from both ends of the window.
+        ulong target = WindowAddress + (ulong)(_random.Next(2) == 0 ? 16 * _random.Next(1, 12) : _random.Next(16, 200));
+        _memoryOperand = target;
+        int form = _random.Next(4);
+        if (form == 0)
+        {
+            ins.MemoryDisplSize = 4;
+            ins.MemoryDisplacement64 = target;
+            return true;
+        }
+
+        int b = Number();
+        ins.MemoryBase = Register.RAX + b;
+        int displacement = _random.Next(2) == 0 ? 0 : _random.Next(-0x1000, 0x1000);
+        ins.MemoryDisplSize = displacement == 0 ? 1 : 8;
+        ins.MemoryDisplacement64 = (ulong)(long)displacement;
+        ulong rest = target - (ulong)(long)displacement;
+        if (form == 1)
+        {
+            int x = Number();
+            if (x != b)
+            {
+                int scale = 1 << _random.Next(4);
+                ins.MemoryIndex = Register.RAX + x;
+                ins.MemoryIndexScale = scale;
+                s.Gpr[x] = (ulong)_random.Next(-100, 100);
+                rest -= s.Gpr[x] * (ulong)scale;
+            }
+        }
+
+        s.Gpr[b] = rest;
+        return true;
+    }
+
+    /// <summary>Puts an address in the code page where the branch takes its target from.</summary>
+    private void AimIndirectBranch(ref Instruction ins, ref SiliconState s)
+    {
+        ulong target = NativeCpu.CodeAddress + 0x40 + (ulong)_random.Next(0x30);
+        if (ins.OpCount > 0 && ins.Op0Kind == OpKind.Register)
+            s.Gpr[ins.Op0Register - Register.RAX] = target;
+        else
+            BitConverter.TryWriteBytes(((Span<byte>)s.Data)[(int)((ins.Op0Kind == OpKind.Memory ? _memoryOperand : s.Gpr[4]) - WindowAddress)..], target);
+    }
+
+    private void PrepareString(ref Instruction ins, ref SiliconState s, OpCodeInfo form)
+    {
+        s.Gpr[6] = WindowAddress + 0x60 + (ulong)_random.Next(16);
+        s.Gpr[7] = WindowAddress + 0x90 + (ulong)_random.Next(16);
+        s.Gpr[1] = (ulong)_random.Next(9);
+        s.Rflags = (s.Rflags & ~0x400ul) | (_random.Next(2) == 0 ? 0u : 0x400u);
+        switch (_random.Next(3))
+        {
+            case 0 when form.CanUseRepPrefix: ins.HasRepPrefix = true; break;
+            case 1 when form.CanUseRepnePrefix: ins.HasRepnePrefix = true; break;
+        }
+    }
+
+    private static bool IsString(Mnemonic m) => m is Mnemonic.Movsb or Mnemonic.Movsw or Mnemonic.Movsd or Mnemonic.Movsq or Mnemonic.Stosb or Mnemonic.Stosw
+        or Mnemonic.Stosd or Mnemonic.Stosq or Mnemonic.Lodsb or Mnemonic.Lodsw or Mnemonic.Lodsd or Mnemonic.Lodsq or Mnemonic.Scasb or Mnemonic.Scasw
+        or Mnemonic.Scasd or Mnemonic.Scasq or Mnemonic.Cmpsb or Mnemonic.Cmpsw or Mnemonic.Cmpsd or Mnemonic.Cmpsq;
+
+    private sealed class BufferWriter : CodeWriter
+    {
+        private readonly List<byte> _bytes = [];
+
+        public byte[] Bytes => [.. _bytes];
+
+        public override void WriteByte(byte value) => _bytes.Add(value);
+    }
+}

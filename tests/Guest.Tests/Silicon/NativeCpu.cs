@@ -1,0 +1,110 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace XenSim.Guest.Tests.Silicon;
+
+/// <summary>What an instruction sees and leaves: registers, flags, the FXSAVE image and a window of memory.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct SiliconState
+{
+    public Words16 Gpr;
+    public ulong Rip;
+    public ulong Rflags;
+    public Bytes512 Fx;
+    public Bytes256 Data;
+}
+
+[InlineArray(16)]
+internal struct Words16
+{
+    private ulong _first;
+}
+
+[InlineArray(512)]
+internal struct Bytes512
+{
+    private byte _first;
+}
+
+[InlineArray(256)]
+internal struct Bytes256
+{
+    private byte _first;
+}
+
+[InlineArray(16)]
+internal struct Bytes16
+{
+    private byte _first;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal struct SiliconRequest
+{
+    public uint Length;
+    public uint Pad;
+    public Bytes16 Code;
+    public SiliconState In;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal struct SiliconReply
+{
+    /// <summary>-1: the instruction completed; else the CPU's exception vector.</summary>
+    public int Trap;
+    public int Pad;
+    public ulong Error;
+    public ulong Address;
+    public SiliconState Out;
+}
+
+/// <summary>The host's own CPU, through a small C program that catches faults: the oracle for unprivileged instructions.</summary>
+internal static class NativeCpu
+{
+    public const ulong CodeAddress = 0x4000_0000;
+    public const ulong DataPage = 0x2000_0000;
+
+    /// <summary>Offset of <see cref="SiliconState.Data"/> in the data page.</summary>
+    public const int Window = 0x800;
+
+    private static readonly Lazy<string?> Program = new(Compile);
+
+    /// <summary>Null when the harness can run here; else why not.</summary>
+    public static string? Unavailable
+        => RuntimeInformation.ProcessArchitecture != Architecture.X64 || !OperatingSystem.IsLinux() ? "needs an x86-64 Linux host"
+            : Program.Value is null ? "needs gcc to build native.c" : null;
+
+    public static SiliconReply[] Run(ReadOnlySpan<SiliconRequest> requests)
+    {
+        using Process process = Process.Start(new ProcessStartInfo(Program.Value!) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        byte[] input = MemoryMarshal.AsBytes(requests).ToArray();
+        Task write = Task.Run(() =>
+        {
+            using Stream stdin = process.StandardInput.BaseStream;
+            stdin.Write(input);
+        });
+        SiliconReply[] replies = new SiliconReply[requests.Length];
+        process.StandardOutput.BaseStream.ReadExactly(MemoryMarshal.AsBytes(replies.AsSpan()));
+        write.Wait();
+        process.WaitForExit();
+        return replies;
+    }
+
+    private static string? Compile()
+    {
+        string directory = Directory.CreateTempSubdirectory("silicon").FullName;
+        string output = Path.Combine(directory, "native");
+        string source = Path.Combine(AppContext.BaseDirectory, "Silicon", "native.c");
+        try
+        {
+            using Process gcc = Process.Start("gcc", ["-O1", "-static", "-no-pie", "-o", output, source]);
+            gcc.WaitForExit();
+            return gcc.ExitCode == 0 ? output : null;
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            return null;
+        }
+    }
+}

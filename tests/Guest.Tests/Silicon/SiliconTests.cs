@@ -1,0 +1,196 @@
+using System.Globalization;
+using System.Text;
+using Iced.Intel;
+using XenSim.Guest.Cpu;
+using XenSim.Guest.Tests.Support;
+
+namespace XenSim.Guest.Tests.Silicon;
+
+/// <summary>Every unprivileged instruction form that is implemented does to the whole state what the host's CPU does.</summary>
+public sealed class SiliconTests(ITestOutputHelper output)
+{
+    private const int InstancesPerForm = 200;
+    private const ulong ArithmeticFlags = 0x8D5;
+    private const ulong DirectionFlag = 0x400;
+
+    /// <summary>Not for one-instruction runs in a user process: they leave to the kernel, read the clock, load descriptors, or differ by policy.</summary>
+    private static readonly HashSet<Mnemonic> LeftOut =
+    [
+        Mnemonic.Syscall, Mnemonic.Sysenter, Mnemonic.Int, Mnemonic.Int1, Mnemonic.Int3, Mnemonic.Into, Mnemonic.Hlt, Mnemonic.Cpuid, Mnemonic.Rdtsc, Mnemonic.Rdtscp,
+        Mnemonic.Rdpid, Mnemonic.Rdrand, Mnemonic.Rdseed, Mnemonic.Xgetbv, Mnemonic.Vmcall, Mnemonic.Vmmcall, Mnemonic.Rdpmc, Mnemonic.Str, Mnemonic.Sldt, Mnemonic.Sgdt,
+        Mnemonic.Sidt, Mnemonic.Smsw, Mnemonic.Lar, Mnemonic.Lsl, Mnemonic.Verr, Mnemonic.Verw, Mnemonic.Pushf, Mnemonic.Pushfq, Mnemonic.Popf, Mnemonic.Popfq,
+        Mnemonic.Monitor, Mnemonic.Mwait, Mnemonic.Rdfsbase, Mnemonic.Rdgsbase, Mnemonic.Wrfsbase, Mnemonic.Wrgsbase,
+        Mnemonic.Retf, Mnemonic.Iret, Mnemonic.Iretd, Mnemonic.Iretq, Mnemonic.Lss, Mnemonic.Lfs, Mnemonic.Lgs,
+    ];
+
+    /// <summary>Vendors differ: near branches with an operand-size prefix in 64-bit mode (AMD cuts RIP to 16 bits), 0F 0D with a register; far transfers load descriptors.</summary>
+    private static readonly HashSet<Code> LeftOutForms =
+    [
+        Code.Retnw, Code.Retnw_imm16, Code.Call_rm16, Code.Jmp_rm16, Code.Call_m1616, Code.Call_m1632, Code.Call_m1664, Code.Jmp_m1616, Code.Jmp_m1632, Code.Jmp_m1664,
+        Code.Reservednop_rm16_r16_0F0D, Code.Reservednop_rm32_r32_0F0D, Code.Reservednop_rm64_r64_0F0D,
+    ];
+
+    [Fact]
+    public void Every_implemented_form_does_what_the_host_cpu_does()
+    {
+        Assert.SkipWhen(NativeCpu.Unavailable is not null, NativeCpu.Unavailable ?? "");
+        StringBuilder report = new();
+        int covered = 0;
+        int instances = 0;
+        List<string> unimplemented = [];
+        List<string> mismatches = [];
+        using SimulatedCpu simulated = new();
+        foreach (Code code in Forms())
+        {
+            (Instruction Instruction, SiliconRequest Request)[] cases = [.. Cases(code)];
+            if (cases.Length == 0)
+                continue;
+            SiliconReply[] truth = NativeCpu.Run([.. cases.Select(c => c.Request)]);
+            string? wrong = null;
+            for (int i = 0; i < cases.Length && wrong is null; i++)
+            {
+                if (!simulated.TryRun(cases[i].Request, out SiliconReply ours))
+                {
+                    unimplemented.Add(code.ToString());
+                    break;
+                }
+
+                instances++;
+                wrong = Difference(cases[i].Instruction, cases[i].Request, truth[i], ours);
+            }
+
+            if (wrong is not null)
+                mismatches.Add(wrong);
+            covered++;
+        }
+
+        report.AppendLine(CultureInfo.InvariantCulture, $"{covered - unimplemented.Count} forms, {instances} instances compared; {unimplemented.Count} not implemented:");
+        report.AppendJoin(' ', unimplemented);
+        output.WriteLine(report.ToString());
+        Assert.True(covered - unimplemented.Count > 300, report.ToString());
+        Assert.True(mismatches.Count == 0, $"{mismatches.Count} forms differ\n" + string.Join('\n', mismatches.Take(60)));
+    }
+
+    [Fact]
+    public void The_comparison_sees_a_wrong_flag_register_and_byte()
+    {
+        Assert.SkipWhen(NativeCpu.Unavailable is not null, NativeCpu.Unavailable ?? "");
+        Assert.True(new InstructionGenerator(1).TryMake(Code.Add_rm32_r32, out Instruction add, out SiliconRequest request));
+        SiliconReply truth = NativeCpu.Run([request])[0];
+        Assert.Null(Difference(add, request, truth, truth));
+        SiliconReply flag = truth;
+        flag.Out.Rflags ^= 1;
+        SiliconReply register = truth;
+        register.Out.Gpr[9]++;
+        SiliconReply memory = truth;
+        memory.Out.Data[255]++;
+        Assert.All([flag, register, memory], wrong => Assert.NotNull(Difference(add, request, truth, wrong)));
+    }
+
+    private static IEnumerable<Code> Forms() => Enum.GetValues<Code>().Where(c =>
+    {
+        OpCodeInfo form = c.ToOpCode();
+        return form.IsInstruction && form.Mode64 && form.Encoding is EncodingKind.Legacy && !form.IsPrivileged && !form.Fwait
+            && !LeftOut.Contains(c.Mnemonic()) && !LeftOutForms.Contains(c) && !IsX87OrMmx(form);
+    });
+
+    private static bool IsX87OrMmx(OpCodeInfo form)
+        => form.Code.CpuidFeatures().Any(f => f is CpuidFeature.FPU or CpuidFeature.FPU287 or CpuidFeature.FPU387 or CpuidFeature.MMX or CpuidFeature.D3NOW or CpuidFeature.D3NOWEXT);
+
+    private static IEnumerable<(Instruction Instruction, SiliconRequest Request)> Cases(Code code)
+    {
+        InstructionGenerator generator = new((int)code);
+        for (int i = 0; i < InstancesPerForm; i++)
+        {
+            if (generator.TryMake(code, out Instruction instruction, out SiliconRequest request))
+                yield return (instruction, request);
+        }
+    }
+
+    private static string? Difference(Instruction instruction, SiliconRequest request, SiliconReply truth, SiliconReply ours)
+    {
+        List<string> d = [];
+        int trap = truth.Trap;
+        ulong rip = truth.Out.Rip;
+        // A taken branch lands on the int3 that fills the code page: that is where RIP is after one instruction.
+        if (trap == 3)
+            (trap, rip) = (-1, rip - 1);
+        if (trap != ours.Trap)
+            d.Add($"exception {ours.Trap}, not {trap}");
+        if (rip != ours.Out.Rip)
+            d.Add($"rip {ours.Out.Rip:x}, not {rip:x}");
+        for (int i = 0; i < 16; i++)
+        {
+            if (truth.Out.Gpr[i] != ours.Out.Gpr[i])
+                d.Add($"{(Gpr)i} {ours.Out.Gpr[i]:x}, not {truth.Out.Gpr[i]:x} (was {request.In.Gpr[i]:x})");
+        }
+
+        ulong defined = (ArithmeticFlags | DirectionFlag) & ~(trap >= 0 ? 0 : Undefined(instruction));
+        if (((truth.Out.Rflags ^ ours.Out.Rflags) & defined) != 0)
+            d.Add($"rflags {ours.Out.Rflags & defined:x}, not {truth.Out.Rflags & defined:x} (was {request.In.Rflags:x})");
+        ReadOnlySpan<byte> fx = truth.Out.Fx;
+        ReadOnlySpan<byte> oursFx = ours.Out.Fx;
+        if (!fx[160..416].SequenceEqual(oursFx[160..416]))
+            d.Add("xmm registers");
+        if (!fx[24..28].SequenceEqual(oursFx[24..28]))
+            d.Add($"mxcsr {BitConverter.ToUInt32(oursFx[24..28]):x}, not {BitConverter.ToUInt32(fx[24..28]):x}");
+        ReadOnlySpan<byte> data = truth.Out.Data;
+        ReadOnlySpan<byte> oursData = ours.Out.Data;
+        if (!data.SequenceEqual(oursData))
+            d.Add($"memory at window+{data.CommonPrefixLength(oursData)}");
+        ReadOnlySpan<byte> code = request.Code;
+        return d.Count == 0 ? null : $"{instruction.Code}: {instruction} ({Convert.ToHexStringLower(code[..(int)request.Length])}): {string.Join("; ", d)}";
+    }
+
+    private static ulong Undefined(Instruction instruction)
+    {
+        RflagsBits u = instruction.RflagsUndefined;
+        return (u.HasFlag(RflagsBits.CF) ? 1u : 0) | (u.HasFlag(RflagsBits.PF) ? 4u : 0) | (u.HasFlag(RflagsBits.AF) ? 0x10u : 0)
+            | (u.HasFlag(RflagsBits.ZF) ? 0x40u : 0) | (u.HasFlag(RflagsBits.SF) ? 0x80u : 0) | (u.HasFlag(RflagsBits.OF) ? 0x800u : 0);
+    }
+
+    /// <summary>The engine, with the same two pages at the same addresses.</summary>
+    private sealed class SimulatedCpu : IDisposable
+    {
+        private const ulong CodeFrame = 0x800;
+        private const ulong DataFrame = 0x801;
+        private readonly Machine _machine = new();
+
+        public SimulatedCpu()
+        {
+            _machine.Map(NativeCpu.CodeAddress, CodeFrame);
+            _machine.Map(NativeCpu.DataPage, DataFrame);
+        }
+
+        /// <summary>False: not implemented.</summary>
+        public bool TryRun(SiliconRequest request, out SiliconReply reply)
+        {
+            VirtualCpu cpu = _machine.Cpu;
+            for (int i = 0; i < 16; i++)
+                cpu[(Gpr)i] = request.In.Gpr[i];
+            cpu.Rip = NativeCpu.CodeAddress;
+            cpu.Rflags = request.In.Rflags;
+            cpu.LoadFx(request.In.Fx);
+            Span<byte> data = _machine.Memory.Writable(DataFrame);
+            data.Clear();
+            ((ReadOnlySpan<byte>)request.In.Data).CopyTo(data[NativeCpu.Window..]);
+            Span<byte> code = _machine.Memory.Writable(CodeFrame);
+            code[..0x100].Fill(0xCC);
+            ((ReadOnlySpan<byte>)request.Code)[..(int)request.Length].CopyTo(code);
+            CpuExit exit = cpu.Run(1);
+            reply = default;
+            if (exit.Reason == ExitReason.Unimplemented)
+                return false;
+            reply.Trap = exit.Reason == ExitReason.Exception ? exit.Vector : -1;
+            for (int i = 0; i < 16; i++)
+                reply.Out.Gpr[i] = cpu[(Gpr)i];
+            reply.Out.Rip = cpu.Rip;
+            reply.Out.Rflags = cpu.Rflags;
+            cpu.SaveFx(reply.Out.Fx);
+            _machine.Memory.Readable(DataFrame).Slice(NativeCpu.Window, 256).CopyTo(reply.Out.Data);
+            return true;
+        }
+
+        public void Dispose() => _machine.Dispose();
+    }
+}

@@ -1,0 +1,119 @@
+/* Runs single x86-64 instructions on the real CPU with a given state and reports the whole state afterwards.
+ * stdin: struct request ..., stdout: struct reply ... Built by the tests: gcc -O1 -static -no-pie native.c */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ucontext.h>
+
+struct state { uint64_t gpr[16], rip, rflags; uint8_t fx[512], data[256]; };
+struct request { uint32_t length, pad; uint8_t code[16]; struct state in; };
+struct reply { int32_t trap, pad; uint64_t error, address; struct state out; };
+
+/* Fixed low addresses, so that the same code runs unchanged in the simulator. */
+#define STATE 0x50000000ull
+#define CODE  0x40000000ull
+#define DATA  0x20000000ull
+#define WINDOW 0x800
+struct shared { uint64_t gpr[16], rflags, host_rsp, faulted, out_gpr[16], out_rflags; uint8_t fx[512] __attribute__((aligned(64))), out_fx[512] __attribute__((aligned(64))); };
+#define S ((struct shared *)STATE)
+_Static_assert(__builtin_offsetof(struct shared, rflags) == 0x80 && __builtin_offsetof(struct shared, out_gpr) == 0x98 &&
+    __builtin_offsetof(struct shared, out_rflags) == 0x118 && __builtin_offsetof(struct shared, fx) == 0x140 &&
+    __builtin_offsetof(struct shared, out_fx) == 0x340, "run_one below uses these offsets");
+
+extern void run_one(void);
+extern char leave[], leave_fault[];
+__asm__(
+    ".text\n.globl run_one\nrun_one:\n"
+    " push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
+    " mov %rsp, 0x50000088\n"
+    " fxrstor64 0x50000140\n"
+    " pushq 0x50000080; popfq\n"
+    " mov 0x50000000,%rax; mov 0x50000008,%rcx; mov 0x50000010,%rdx; mov 0x50000018,%rbx\n"
+    " mov 0x50000028,%rbp; mov 0x50000030,%rsi; mov 0x50000038,%rdi; mov 0x50000040,%r8\n"
+    " mov 0x50000048,%r9; mov 0x50000050,%r10; mov 0x50000058,%r11; mov 0x50000060,%r12\n"
+    " mov 0x50000068,%r13; mov 0x50000070,%r14; mov 0x50000078,%r15; mov 0x50000020,%rsp\n"
+    " jmp *code_address\n"
+    ".globl leave\nleave:\n"
+    " mov %rax,0x50000098; mov %rcx,0x500000a0; mov %rdx,0x500000a8; mov %rbx,0x500000b0\n"
+    " mov %rsp,0x500000b8; mov %rbp,0x500000c0; mov %rsi,0x500000c8; mov %rdi,0x500000d0\n"
+    " mov %r8,0x500000d8; mov %r9,0x500000e0; mov %r10,0x500000e8; mov %r11,0x500000f0\n"
+    " mov %r12,0x500000f8; mov %r13,0x50000100; mov %r14,0x50000108; mov %r15,0x50000110\n"
+    " mov 0x50000088,%rsp\n"
+    " pushfq; popq 0x50000118\n"
+    " fxsave64 0x50000340\n"
+    ".globl leave_fault\nleave_fault:\n"
+    " mov 0x50000088,%rsp\n"
+    " pushq $0x202; popfq\n"
+    " pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
+    " ret\n"
+    ".data\ncode_address: .quad 0x40000000\n.text\n");
+
+static struct reply *current;
+static const int order[16] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+    REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15 };
+
+static void on_signal(int sig, siginfo_t *info, void *context)
+{
+    ucontext_t *uc = context;
+    (void)sig; (void)info;
+    for (int i = 0; i < 16; i++) current->out.gpr[i] = uc->uc_mcontext.gregs[order[i]];
+    current->out.rip = uc->uc_mcontext.gregs[REG_RIP];
+    current->out.rflags = uc->uc_mcontext.gregs[REG_EFL];
+    memcpy(current->out.fx, uc->uc_mcontext.fpregs, 512);
+    current->trap = uc->uc_mcontext.gregs[REG_TRAPNO];
+    current->error = uc->uc_mcontext.gregs[REG_ERR];
+    current->address = uc->uc_mcontext.gregs[REG_CR2];
+    uc->uc_mcontext.gregs[REG_RIP] = (long)leave_fault;
+    uc->uc_mcontext.gregs[REG_EFL] = 0x202;
+    S->faulted = 1;
+}
+
+static void map(uint64_t address, int protection)
+{
+    if (mmap((void *)address, 0x1000, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) _Exit(3);
+}
+
+int main(void)
+{
+    static char alternate[65536];
+    stack_t ss = { .ss_sp = alternate, .ss_size = sizeof alternate };
+    struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+    sigaltstack(&ss, 0);
+    int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
+    for (int i = 0; i < 5; i++) sigaction(signals[i], &sa, 0);
+    map(STATE, PROT_READ | PROT_WRITE);
+    map(CODE, PROT_READ | PROT_WRITE | PROT_EXEC);
+    map(DATA, PROT_READ | PROT_WRITE);
+    static struct request rq;
+    static struct reply rp;
+    while (fread(&rq, sizeof rq, 1, stdin) == 1) {
+        memset(&rp, 0, sizeof rp);
+        current = &rp;
+        memcpy(S->gpr, rq.in.gpr, sizeof S->gpr);
+        S->rflags = rq.in.rflags;
+        memcpy(S->fx, rq.in.fx, 512);
+        memset((void *)DATA, 0, 0x1000);
+        memcpy((void *)(DATA + WINDOW), rq.in.data, 256);
+        memset((void *)CODE, 0xcc, 0x100);
+        memcpy((void *)CODE, rq.code, rq.length);
+        uint8_t *jump = (uint8_t *)CODE + rq.length;   /* jmp *0(%rip); .quad leave */
+        uint64_t target = (uint64_t)leave;
+        memcpy(jump, "\xff\x25\0\0\0\0", 6);
+        memcpy(jump + 6, &target, 8);
+        S->faulted = 0;
+        run_one();
+        if (!S->faulted) {
+            rp.trap = -1;
+            memcpy(rp.out.gpr, S->out_gpr, sizeof S->out_gpr);
+            rp.out.rflags = S->out_rflags;
+            rp.out.rip = CODE + rq.length;
+            memcpy(rp.out.fx, S->out_fx, 512);
+        }
+        memcpy(rp.out.data, (void *)(DATA + WINDOW), 256);
+        if (fwrite(&rp, sizeof rp, 1, stdout) != 1) return 2;
+    }
+    return 0;
+}
