@@ -50,10 +50,10 @@ public class GoldenDataTests
             ],
             calls.Select(c => c.SubOperation ?? c.Call));
         Assert.Equal(0x40400ul, calls.Single(c => c.SubOperation == "XEN_DOMCTL_max_mem").Arguments["max_memkb"]);
-        Assert.Equal([1ul, 2], calls.Where(c => c.SubOperation == "EVTCHNOP_alloc_unbound").Select(c => c.Arguments["port"]));
+        Assert.Equal([1ul, 2], calls.Where(c => c.SubOperation == "EVTCHNOP_alloc_unbound").Select(c => c.Details["port"]));
         Assert.Equal([0x10000ul, 0], calls.Where(c => c.SubOperation == "XENMEM_claim_pages").Select(c => c.Arguments["nr_extents"]));
         Assert.Equal([0x4e02ul], calls.Single(c => c.SubOperation == "XEN_DOMCTL_hypercall_init").Frames);
-        Assert.Equal(0xffffffff82c471c0, calls.Single(c => c.SubOperation == "XEN_DOMCTL_setvcpucontext").Arguments["+288"]);
+        Assert.Equal(0xffffffff82c471c0, calls.Single(c => c.SubOperation == "XEN_DOMCTL_setvcpucontext").Details["+288"]);
         Assert.Equal(128, calls.Single(c => c.SubOperation == "XENMEM_populate_physmap").Result);
     }
 

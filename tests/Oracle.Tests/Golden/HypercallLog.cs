@@ -7,9 +7,12 @@ namespace XenSim.Oracle.Tests.Golden;
 /// <summary>One call of the tools into Xen, in a form that both a recorded log and our events can be brought into.</summary>
 /// <param name="Call">Hypercall, or privcmd's own operation: <c>domctl</c>, <c>memory_op</c>, <c>MMAPBATCH_V2</c>.</param>
 /// <param name="Arguments">Wire field names and values that do not depend on the run; frame numbers are in <paramref name="Frames"/>.</param>
-/// <param name="Frames">Machine frames in the arguments: to be compared through the renaming.</param>
+/// <param name="Frames">Machine frames in the arguments: to be compared through the renaming. Of long lists the recorder kept the first few.</param>
 internal sealed record ToolCall(string Call, string? SubOperation, IReadOnlyDictionary<string, ulong> Arguments, IReadOnlyList<ulong> Frames, long Result)
 {
+    /// <summary>What the recorder noted besides and an event does not carry: outputs, and what a pointer in the arguments points to.</summary>
+    public IReadOnlyDictionary<string, ulong> Details { get; init; } = new Dictionary<string, ulong>();
+
     public override string ToString() =>
         $"{Call} {SubOperation} {{{string.Join(", ", Arguments.OrderBy(a => a.Key, StringComparer.Ordinal).Select(a => $"{a.Key}=0x{a.Value:x}"))}}} -> {Result}";
 }
@@ -64,12 +67,13 @@ internal static partial class HypercallLog
 
         var arguments = new SortedDictionary<string, ulong>(StringComparer.Ordinal);
         var frames = new List<ulong>();
-        Decode(call, sub, rest, arguments, frames);
-        return new(call, sub, arguments, frames, long.Parse(Result().Match(line).Groups[1].Value, CultureInfo.InvariantCulture));
+        var details = new SortedDictionary<string, ulong>(StringComparer.Ordinal);
+        Decode(call, sub, rest, arguments, details, frames);
+        return new(call, sub, arguments, frames, long.Parse(Result().Match(line).Groups[1].Value, CultureInfo.InvariantCulture)) { Details = details };
     }
 
     /// <summary>Turns the raw <c>in[…]</c> words, or the recorder's own decoding, into wire fields.</summary>
-    private static void Decode(string call, string? sub, string rest, SortedDictionary<string, ulong> to, List<ulong> frames)
+    private static void Decode(string call, string? sub, string rest, SortedDictionary<string, ulong> to, SortedDictionary<string, ulong> details, List<ulong> frames)
     {
         switch (sub ?? call)
         {
@@ -101,29 +105,23 @@ internal static partial class HypercallLog
                 frames.Add(Word64(rest, 0));
                 break;
             case "XEN_DOMCTL_setvcpucontext":
+                to["vcpu"] = Named(rest, "vcpu");
                 foreach (Match m in ContextWord().Matches(rest))
                 {
-                    ulong value = Hex(m.Groups[2].Value);
-                    if (m.Groups[1].Value == "1390")
-                    {
-                        frames.Add(value >> 12); // ctrlreg[3] of a 64-bit guest
-                    }
-                    else
-                    {
-                        to["+" + m.Groups[1].Value] = value;
-                    }
+                    details["+" + m.Groups[1].Value] = Hex(m.Groups[2].Value);
                 }
 
                 break;
             case "EVTCHNOP_alloc_unbound":
                 to["remote_dom"] = Word16(rest, 2);
-                to["port"] = Word32(rest[rest.IndexOf("out[", StringComparison.Ordinal)..], 4, "out[");
+                details["port"] = Word32(rest[rest.IndexOf("out[", StringComparison.Ordinal)..], 4, "out[");
                 break;
             case "XENMEM_set_memory_map":
+                to["nr_entries"] = Named(rest, "n");
                 var map = MapEntry().Match(rest);
-                to["addr"] = Hex(map.Groups[1].Value);
-                to["size"] = Hex(map.Groups[2].Value);
-                to["type"] = Hex(map.Groups[3].Value);
+                details["addr"] = Hex(map.Groups[1].Value);
+                details["size"] = Hex(map.Groups[2].Value);
+                details["type"] = Hex(map.Groups[3].Value);
                 break;
             case "XENMEM_claim_pages":
                 to["nr_extents"] = Word64(rest, 8);
@@ -141,11 +139,7 @@ internal static partial class HypercallLog
                 frames.AddRange(FrameList().Match(rest).Groups[1].Value.Split(' ', StringSplitOptions.RemoveEmptyEntries).TakeWhile(w => w != "...").Select(Hex));
                 break;
             case "MMAP_RESOURCE":
-                foreach (string field in new[] { "type", "id", "idx", "num" })
-                {
-                    to[field] = Named(rest, field);
-                }
-
+                to["num"] = Named(rest, "num");
                 break;
         }
     }
