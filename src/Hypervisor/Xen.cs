@@ -1,11 +1,14 @@
 using XenSim.Guest.Memory;
 using XenSim.Hypervisor.Domains;
+using XenSim.Hypervisor.Hvm;
 using XenSim.Hypervisor.Hypercalls;
 using XenSim.Hypervisor.Memory;
 using XenSim.Hypervisor.Profiles;
 using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Boundary;
 using XenSim.Hypervisor.Public.Events;
+using XenSim.Hypervisor.Public.Numbers;
+using XenSim.Hypervisor.Public.Wire;
 using XenSim.Hypervisor.Scheduling;
 
 namespace XenSim.Hypervisor;
@@ -48,6 +51,7 @@ public sealed partial class Xen : IDisposable
         PageTypes = new PageTypes(this);
         Scheduler = new Scheduler(this);
         Hypercalls = new HypercallDispatcher(this);
+        HostMemoryMap = [new E820Entry { Addr = 0, Size = options.MemoryMiB << 20, Type = (uint)E820Type.RAM }];
     }
 
     public XenOptions Options { get; }
@@ -70,8 +74,14 @@ public sealed partial class Xen : IDisposable
 
     public HypercallDispatcher Hypercalls { get; }
 
+    /// <summary>hvm_funcs, set by start_vmx or start_svm while the host boots; null: no HVM.</summary>
+    public HvmFunctionTable? Hvm { get; set; }
+
     /// <summary>Living domains in order of their numbers.</summary>
     public IReadOnlyList<Domain> Domains => (IReadOnlyList<Domain>)_domains.Values;
+
+    /// <summary>The host's memory map, which only a privileged domain sees. Boot sets the firmware's.</summary>
+    public IReadOnlyList<E820Entry> HostMemoryMap { get; set; }
 
     /// <summary>Guest instructions retired so far.</summary>
     public long Instructions => Scheduler.Instructions;

@@ -1,4 +1,5 @@
 using XenSim.Hypervisor.Boot.Hosts;
+using XenSim.Hypervisor.HypercallPages;
 using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Events;
 using XenSim.Hypervisor.Public.Stages;
@@ -31,7 +32,7 @@ public sealed record XenOptions
     public string CommandLine { get; init; } = "";
 
     /// <summary>Address of <c>hypercall</c> in a supervisor-mode build, the target of the ring 0 stubs' lcall.</summary>
-    public ulong HypercallEntry { get; init; } = 0xff1d_dab0;
+    public ulong HypercallEntry { get; init; } = HypercallPage.DefaultEntry;
 
     public required IEventSink Events { get; init; }
 

@@ -1,41 +1,55 @@
 using XenSim.Guest.Cpu;
+using XenSim.Hypervisor.Hvm;
 
 namespace XenSim.Hypervisor.Domains;
-
-/// <summary>Number of a leaf that the tools set. <see cref="AnySubleaf"/> where the leaf has no sub-leaves.</summary>
-public readonly record struct CpuidIndex(uint Leaf, uint Subleaf)
-{
-    public const uint AnySubleaf = uint.MaxValue;
-}
 
 /// <summary>What CPUID tells a domain: the host's leaves, or what the toolstack set (set_cpuid in 4.0, set_cpu_policy in 4.17).</summary>
 public sealed class CpuPolicy
 {
+    /// <summary>XEN_DOMCTL_set_cpuid holds at most this many (MAX_CPUID_INPUT of 4.0).</summary>
+    public const int MaxInputs = 40;
+
+    /// <summary>Sub-leaf number that means any.</summary>
+    public const uint AnySubleaf = uint.MaxValue;
+
     private readonly Domain _domain;
-    private readonly Dictionary<CpuidIndex, CpuidResult> _set = [];
+    private readonly Dictionary<(uint Leaf, uint Subleaf), CpuidResult> _set = [];
 
     internal CpuPolicy(Domain domain) => _domain = domain;
 
     /// <summary>Leaves that the toolstack set.</summary>
-    public IReadOnlyDictionary<CpuidIndex, CpuidResult> Leaves => _set;
+    public IReadOnlyDictionary<(uint Leaf, uint Subleaf), CpuidResult> Leaves => _set;
 
-    /// <summary>XEN_DOMCTL_set_cpuid holds at most this many (MAX_CPUID_INPUT of 4.0).</summary>
-    public const int MaxInputs40 = 40;
-
-    internal void Set(CpuidIndex index, CpuidResult result) => _set[index] = result;
+    internal void Set(uint leaf, uint subleaf, CpuidResult result) => _set[(leaf, subleaf)] = result;
 
     internal CpuidResult Answer(Vcpu vcpu, uint leaf, uint subleaf)
     {
-        if (leaf is >= 0x4000_0000 and < 0x4000_0100)
-            return VcpuHypervisorLeaves.Answer(vcpu, leaf, subleaf);
-        CpuidResult result = Find(_set, leaf, subleaf)
-            ?? _domain.Xen.Options.Host.Cpuid(leaf, subleaf);
+        if (leaf >> 16 == 0x4000)
+            return HypervisorLeaves.TryGet(FactsOf(vcpu), leaf, subleaf, out CpuidResult xen) ? xen : default;
+        CpuidResult result = _set.TryGetValue((leaf, subleaf), out CpuidResult r) || _set.TryGetValue((leaf, AnySubleaf), out r)
+            ? r
+            : _domain.Xen.Options.Host.Cpuid(leaf, subleaf);
         return _domain.IsHvm ? result : PvCpuid.Adjust(vcpu, leaf, subleaf, result);
     }
 
-    private static CpuidResult? Find(Dictionary<CpuidIndex, CpuidResult> leaves, uint leaf, uint subleaf)
-        => leaves.TryGetValue(new CpuidIndex(leaf, subleaf), out CpuidResult r)
-            || leaves.TryGetValue(new CpuidIndex(leaf, CpuidIndex.AnySubleaf), out r)
-            ? r
-            : null;
+    private HypervisorLeafFacts FactsOf(Vcpu vcpu)
+    {
+        Xen xen = _domain.Xen;
+        (uint mul, sbyte shift) = TimeScale.For(xen.Options.Host.CpuKhz * 1000);
+        return new HypervisorLeafFacts
+        {
+            Release = xen.Options.Release,
+            IsHvm = _domain.IsHvm,
+            Domain = _domain.Id,
+            Vcpu = (uint)vcpu.Id,
+            TscMode = _domain.Tsc.Mode,
+            TscKhz = (uint)xen.Options.Host.CpuKhz,
+            Incarnation = _domain.Tsc.Incarnation,
+            TscToNsMultiplier = mul,
+            TscToNsShift = shift,
+            HostKhz = (uint)xen.Options.Host.CpuKhz,
+            UpperMfnBound = xen.Frames.FrameCount,
+            Hvm = xen.Hvm,
+        };
+    }
 }

@@ -2,6 +2,8 @@ using Stateless;
 using XenSim.Hypervisor.Memory;
 using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Events;
+using XenSim.Hypervisor.Public.Numbers;
+using XenSim.Hypervisor.Public.Wire;
 
 namespace XenSim.Hypervisor.Domains;
 
@@ -136,7 +138,7 @@ public sealed class Domain : IDisposable
     /// <summary>vm_assist bits of the guest.</summary>
     public ulong VmAssist { get; internal set; }
 
-    /// <summary>e820 entries that XENMEM_set_memory_map gave, as raw bytes of 20 each; empty = none set.</summary>
+    /// <summary>What XENMEM_set_memory_map gave; empty = none set.</summary>
     public IReadOnlyList<E820Entry> MemoryMap { get; internal set; } = [];
 
     /// <summary>struct domain's pause_count. The tools' own pause counts once in it.</summary>
@@ -244,7 +246,7 @@ public sealed class Domain : IDisposable
         _life.Fire(DomainTrigger.vcpus_paused_for_shutdown);
         Xen.Events.Emit(new DomainShutdown(Id, reason));
         Xen.NoteShutdown(this);
-        Xen.RaiseGlobalVirq(Virq.DomExc);
+        Xen.RaiseGlobalVirq(Virq.DOM_EXC);
     }
 
     /// <summary>domain_crash: shutdown with SHUTDOWN_crash, and the vCPU's end.</summary>
@@ -278,7 +280,7 @@ public sealed class Domain : IDisposable
         _life.Fire(DomainTrigger.domain_relinquish_resources);
         Xen.Remove(this);
         Xen.Events.Emit(new DomainDestroyed(Id));
-        Xen.RaiseGlobalVirq(Virq.DomExc);
+        Xen.RaiseGlobalVirq(Virq.DOM_EXC);
     }
 
     /// <summary>Drops the translations that vCPUs hold.</summary>
@@ -297,9 +299,6 @@ public sealed class Domain : IDisposable
             v.Dispose();
     }
 }
-
-/// <summary>One entry of a memory map. Types: 1 RAM, 2 reserved, 3 ACPI, 4 NVS, 5 unusable. Unit: bytes.</summary>
-public readonly record struct E820Entry(ulong Address, ulong Size, uint Type);
 
 /// <summary>What settscinfo stores. Units: kHz, ns.</summary>
 public sealed record TscInfo(uint Mode = 0, uint Khz = 0, uint Incarnation = 0, ulong ElapsedNanoseconds = 0);

@@ -1,5 +1,6 @@
 using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Events;
+using XenSim.Hypervisor.Public.Numbers;
 
 namespace XenSim.Hypervisor.Domains;
 
@@ -15,26 +16,6 @@ public enum EventChannelState : byte
 
     /// <summary>Port 0, which no domain may use.</summary>
     Reserved = 6,
-}
-
-/// <summary>Virtual interrupts. Source: xen/include/public/xen.h: VIRQ_*.</summary>
-public enum Virq : uint
-{
-    Timer = 0,
-    Debug = 1,
-    Console = 2,
-    DomExc = 3,
-    Tbuf = 4,
-    Debugger = 6,
-    XenOprof = 7,
-    ConRing = 8,
-    PcpuState = 9,
-    MemEvent = 10,
-    Argo = 11,
-    Enomem = 12,
-    XenPmu = 13,
-    Arch0 = 16,
-    Arch7 = 23,
 }
 
 /// <summary>One port of a domain.</summary>
@@ -317,5 +298,5 @@ public sealed class EventChannels
             _domain.Xen.Events.Emit(new EventChannelChanged(_domain.Id, port, what));
     }
 
-    private static bool IsGlobal(uint virq) => (Virq)virq is not (Virq.Timer or Virq.Debug or Virq.XenOprof or Virq.XenPmu);
+    private static bool IsGlobal(uint virq) => (Virq)virq is not (Virq.TIMER or Virq.DEBUG or Virq.XENOPROF or Virq.XENPMU);
 }

@@ -1,27 +1,9 @@
 using System.Buffers.Binary;
 using XenSim.Hypervisor.Memory;
 using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Numbers;
 
 namespace XenSim.Hypervisor.Domains;
-
-/// <summary>Results in the status field of grant operations. Source: xen/include/public/grant_table.h: GNTST_*.</summary>
-public enum GrantStatus : short
-{
-    okay = 0,
-    general_error = -1,
-    bad_domain = -2,
-    bad_gntref = -3,
-    bad_handle = -4,
-    bad_virt_addr = -5,
-    bad_dev_addr = -6,
-    no_device_space = -7,
-    permission_denied = -8,
-    bad_page = -9,
-    bad_copy_arg = -10,
-    address_too_big = -11,
-    eagain = -12,
-    no_space = -13,
-}
 
 /// <summary>A domain's grant table, version 1, in frames that the guest maps.</summary>
 /// <remarks>Source: RELEASE-4.0.4 xen/common/grant_table.c: grant_table_create, gnttab_setup_table, __acquire_grant.</remarks>

@@ -18,13 +18,13 @@ internal static class GuestTime
             return;
         Xen xen = v.Domain.Xen;
         ulong now = xen.VirtualNanoseconds;
-        (uint mul, int shift) = TimeScale.For(xen.Options.Host.CpuKhz * 1000UL);
+        (uint mul, sbyte shift) = TimeScale.For(xen.Options.Host.CpuKhz * 1000UL);
         Span<byte> time = v.VcpuInfo.Bytes[SharedInfoLayout.TimeOffset..];
         uint version = BinaryPrimitives.ReadUInt32LittleEndian(time);
         BinaryPrimitives.WriteUInt64LittleEndian(time[8..], xen.TscAt(now));
         BinaryPrimitives.WriteUInt64LittleEndian(time[16..], now);
         BinaryPrimitives.WriteUInt32LittleEndian(time[24..], mul);
-        time[28] = (byte)(sbyte)shift;
+        time[28] = (byte)shift;
         if (xen.Profile.Release != XenRelease.V4_0)
             time[29] = TscStable;
         BinaryPrimitives.WriteUInt32LittleEndian(time, (version & ~1u) + 2);

@@ -19,7 +19,7 @@ public enum PauseFlags
 }
 
 /// <summary>A trap-table entry of a PV guest. DPL in bits 1:0 of <see cref="Flags"/>, bit 2 masks events on entry.</summary>
-public readonly record struct TrapInfo(ushort Cs, ulong Address, byte Flags)
+public readonly record struct GuestTrap(ushort Cs, ulong Address, byte Flags)
 {
     public int Dpl => Flags & 3;
 
@@ -78,7 +78,7 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
     /// <summary>Xen's own L4 above a 32-bit guest's L3 on the 64-bit hypervisor.</summary>
     internal Mfn CompatL4 { get; set; } = Mfn.Invalid;
 
-    public TrapInfo[] TrapTable { get; } = new TrapInfo[256];
+    public GuestTrap[] TrapTable { get; } = new GuestTrap[256];
 
     public ulong KernelSs { get; internal set; }
 
@@ -128,6 +128,11 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
     public ulong PeriodicPeriod { get; internal set; }
 
     public ulong PeriodicNext { get; internal set; }
+
+    /// <summary>Guest address of the runstate copy and of the time copy; 0 = none.</summary>
+    public ulong RunstateArea { get; internal set; }
+
+    public ulong TimeArea { get; internal set; }
 
     /// <summary>When a poll with a timeout ends. Unit: ns of virtual time.</summary>
     internal ulong? PollTimeout { get; set; }

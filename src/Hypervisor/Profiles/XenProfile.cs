@@ -7,20 +7,11 @@ public sealed record XenProfile
 {
     public required XenRelease Release { get; init; }
 
-    /// <summary>XENVER_version: major &lt;&lt; 16 | minor.</summary>
-    public required uint Version { get; init; }
-
-    public required string ExtraVersion { get; init; }
-
     public required string Changeset { get; init; }
 
     public required string Compiler { get; init; }
 
     public required string CompileDate { get; init; }
-
-    public required uint DomctlInterfaceVersion { get; init; }
-
-    public required uint SysctlInterfaceVersion { get; init; }
 
     /// <summary>do_sysctl of 4.0.4 asks for privilege before it reads the request.</summary>
     public required bool SysctlChecksPrivilegeFirst { get; init; }
@@ -76,13 +67,9 @@ public sealed record XenProfile
     private static XenProfile Xen40 { get; } = new()
     {
         Release = XenRelease.V4_0,
-        Version = 0x0004_0000,
-        ExtraVersion = ".4",
         Changeset = "unavailable",
         Compiler = "gcc version 12.2.0 (Debian 12.2.0-14+deb12u1) ",
         CompileDate = "Sun Nov 22 16:23:48 UTC 2026",
-        DomctlInterfaceVersion = 0x0000_0006,
-        SysctlInterfaceVersion = 0x0000_0007,
         SysctlChecksPrivilegeFirst = true,
         DomctlLooksUpTargetFirst = false,
         HypercallInitForeignFrame = XenErrno.EACCES,
@@ -103,13 +90,9 @@ public sealed record XenProfile
     private static XenProfile Xen417 { get; } = new()
     {
         Release = XenRelease.V4_17,
-        Version = 0x0004_0011,
-        ExtraVersion = ".7",
         Changeset = "Wed Jul 29 15:37:29 2026 +0200 git:9373a593c5-dirty",
         Compiler = "gcc (Debian 12.2.0-14+deb12u1) 12.2.0",
         CompileDate = "Sun Nov 22 16:19:07 UTC 2026",
-        DomctlInterfaceVersion = 0x0000_0015,
-        SysctlInterfaceVersion = 0x0000_0015,
         SysctlChecksPrivilegeFirst = false,
         DomctlLooksUpTargetFirst = true,
         HypercallInitForeignFrame = XenErrno.EINVAL,

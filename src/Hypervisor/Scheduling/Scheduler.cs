@@ -1,5 +1,6 @@
 using XenSim.Guest.Cpu;
 using XenSim.Hypervisor.Domains;
+using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Hypervisor.Traps;
 
 namespace XenSim.Hypervisor.Scheduling;
@@ -206,13 +207,13 @@ public sealed class Scheduler
                 if (v.SingleshotTimer <= now)
                 {
                     v.SingleshotTimer = null;
-                    d.EventChannels.RaiseVirq(v, Virq.Timer);
+                    d.EventChannels.RaiseVirq(v, Virq.TIMER);
                 }
 
                 if (v.PeriodicPeriod != 0 && v.PeriodicNext <= now)
                 {
                     v.PeriodicNext += ((now - v.PeriodicNext) / v.PeriodicPeriod + 1) * v.PeriodicPeriod;
-                    d.EventChannels.RaiseVirq(v, Virq.Timer);
+                    d.EventChannels.RaiseVirq(v, Virq.TIMER);
                 }
 
                 if (v.PollTimeout <= now)

@@ -1,0 +1,70 @@
+using XenSim.Guest.Cpu;
+using XenSim.Hypervisor.Boot.Hosts;
+using XenSim.Hypervisor.Public.Numbers;
+using XenSim.Hypervisor.Public.Wire;
+
+namespace XenSim.Hypervisor.Domains;
+
+/// <summary>The CPU policies of 4.17, serialised: which leaves exist, in which order, with which values.</summary>
+/// <remarks>Source: stable-4.17 xen/lib/x86/cpuid.c: x86_cpuid_copy_to_buffer; lists seen in the oracle's set_cpu_policy dumps (52 leaves for PV, 59 for PVH).</remarks>
+internal static class SystemPolicy
+{
+    private const uint NoSubleaf = XenConstants.XEN_CPUID_NO_SUBLEAF;
+
+    /// <summary>Every leaf of a policy; a leaf beyond the maximum is left out.</summary>
+    public static CpuidLeaf[] Leaves(HostModel host, CpuPolicyIndex index)
+    {
+        List<CpuidLeaf> leaves = [];
+        uint basic = Math.Min(host.Cpuid(0, 0).Eax, 0xD);
+        for (uint leaf = 0; leaf <= basic; leaf++)
+        {
+            switch (leaf)
+            {
+                case 4 or 7 or 0xB:
+                    leaves.Add(Of(host, leaf, 0));
+                    break;
+                case 0xD:
+                    for (uint sub = 0; sub < 3; sub++)
+                        leaves.Add(Of(host, leaf, sub));
+                    break;
+                default:
+                    leaves.Add(Of(host, leaf, NoSubleaf));
+                    break;
+            }
+        }
+
+        leaves.Add(new CpuidLeaf { Leaf = 0x4000_0000, Subleaf = NoSubleaf });
+        leaves.Add(new CpuidLeaf { Leaf = 0x4000_0100, Subleaf = NoSubleaf });
+        uint extended = Math.Min(host.Cpuid(0x8000_0000, 0).Eax, 0x8000_0021);
+        for (uint leaf = 0x8000_0000; leaf <= extended; leaf++)
+            leaves.Add(Of(host, leaf, NoSubleaf));
+        bool hvm = index is CpuPolicyIndex.hvm_max or CpuPolicyIndex.hvm_default;
+        return [.. leaves.Select(l => Hide(l, hvm))];
+    }
+
+    private static CpuidLeaf Of(HostModel host, uint leaf, uint subleaf)
+    {
+        CpuidResult r = host.Cpuid(leaf, subleaf == NoSubleaf ? 0 : subleaf);
+        return new CpuidLeaf { Leaf = leaf, Subleaf = subleaf, A = r.Eax, B = r.Ebx, C = r.Ecx, D = r.Edx };
+    }
+
+    /// <summary>What no guest gets: virtualisation itself, and performance monitoring leaves.</summary>
+    private static CpuidLeaf Hide(CpuidLeaf l, bool hvm)
+    {
+        switch (l.Leaf)
+        {
+            case 1:
+                l.C = (l.C & ~(1u << 5)) | (1u << 31);
+                break;
+            case 5 or 0xA or 0x8000_001B or 0x8000_001C:
+                return new CpuidLeaf { Leaf = l.Leaf, Subleaf = l.Subleaf };
+            case 0x8000_0001:
+                l.C &= ~(1u << 2);
+                break;
+            case 0x8000_000A when !hvm:
+                return new CpuidLeaf { Leaf = l.Leaf, Subleaf = l.Subleaf };
+        }
+
+        return l;
+    }
+}

@@ -1,0 +1,85 @@
+using XenSim.Hypervisor.Domains;
+using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Numbers;
+using XenSim.Hypervisor.Public.Wire;
+using static XenSim.Hypervisor.Hypercalls.Describe;
+
+namespace XenSim.Hypervisor.Hypercalls;
+
+/// <summary>hvm_op: parameters of translated domains.</summary>
+/// <remarks>Source: RELEASE-4.0.4 and stable-4.17 xen/arch/x86/hvm/hvm.c: do_hvm_op, hvmop_set_param, hvm_allow_set_param.</remarks>
+internal static class HvmOpCall
+{
+    public static long Do(HypercallCall c)
+    {
+        switch ((HvmOp)c.A1)
+        {
+            case HvmOp.set_param or HvmOp.get_param:
+                return Param(c, set: (HvmOp)c.A1 == HvmOp.set_param);
+            case HvmOp.flush_tlbs:
+                if (c.A2 != 0)
+                    return XenErrno.EINVAL.ToResult();
+                c.Caller.FlushTlbs();
+                return 0;
+            case HvmOp.get_time when c.Xen.Profile.Release != XenRelease.V4_0 || c.Caller.IsPrivileged:
+            default:
+                c.Xen.NotImplemented(XenNames.HvmOp((uint)c.A1), "hvm_op answers -ENOSYS", ours: false);
+                return XenErrno.ENOSYS.ToResult();
+        }
+    }
+
+    public static CallDescription About(HypercallCall c)
+        => (HvmOp)c.A1 is HvmOp.set_param or HvmOp.get_param && c.Memory.TryReadStruct(new VirtualAddress(c.A2), out HvmParamOp p)
+            ? Call(XenNames.HvmOp((uint)c.A1), p.Domid, Text("index", ((HvmParam)p.Index).ToString()), Arg("value", p.Value))
+            : Call(XenNames.HvmOp((uint)c.A1));
+
+    private static long Param(HypercallCall c, bool set)
+    {
+        VirtualAddress arg = new(c.A2);
+        bool v40 = c.Xen.Profile.Release == XenRelease.V4_0;
+        if (!c.Memory.TryReadStruct(arg, out HvmParamOp p))
+            return XenErrno.EFAULT.ToResult();
+        if (p.Index >= c.Xen.Profile.HvmParamCount)
+            return XenErrno.EINVAL.ToResult();
+        XenErrno errno = c.TargetDomain(p.Domid, out Domain d);
+        if (errno != XenErrno.None)
+            return errno.ToResult();
+        if (!d.IsHvm)
+            return XenErrno.EINVAL.ToResult();
+        if (!v40)
+        {
+            errno = Allowed((HvmParam)p.Index, d == c.Caller && !c.Caller.IsPrivileged, set, d.HvmParams[p.Index], p.Value);
+            if (errno != XenErrno.None)
+                return errno.ToResult();
+        }
+
+        if (set)
+        {
+            d.HvmParams[p.Index] = p.Value;
+            return 0;
+        }
+
+        p.Value = d.HvmParams[p.Index];
+        return c.Memory.TryWriteStruct(arg, p) ? 0 : XenErrno.EFAULT.ToResult();
+    }
+
+    /// <summary>hvm_allow_set_param, hvm_allow_get_param of 4.17.</summary>
+    private static XenErrno Allowed(HvmParam index, bool bySelf, bool set, ulong old, ulong value)
+    {
+        if (index is HvmParam.PAE_ENABLED or HvmParam.DM_DOMAIN or HvmParam.BUFIOREQ_EVTCHN
+            or (>= HvmParam.MEMORY_EVENT_CR0 and <= HvmParam.MEMORY_EVENT_SINGLE_STEP) or HvmParam.MEMORY_EVENT_MSR)
+            return XenErrno.EINVAL;
+        if (bySelf)
+        {
+            bool own = index is HvmParam.CALLBACK_IRQ or HvmParam.STORE_EVTCHN or HvmParam.VM86_TSS or HvmParam.CONSOLE_EVTCHN
+                or HvmParam.ACPI_IOPORTS_LOCATION or HvmParam.VM_GENERATION_ID_ADDR or HvmParam.X87_FIP_WIDTH or HvmParam.VM86_TSS_SIZED;
+            bool readable = own || index is HvmParam.STORE_PFN or HvmParam.CONSOLE_PFN or HvmParam.ALTP2M;
+            if (!(set ? own : readable))
+                return XenErrno.EPERM;
+        }
+
+        bool once = index is HvmParam.IOREQ_PFN or HvmParam.BUFIOREQ_PFN or HvmParam.VIRIDIAN or HvmParam.IOREQ_SERVER_PFN
+            or HvmParam.NR_IOREQ_SERVER_PAGES or HvmParam.ALTP2M or HvmParam.MCA_CAP;
+        return set && once && old != 0 && value != old ? XenErrno.EEXIST : XenErrno.None;
+    }
+}

@@ -1,0 +1,225 @@
+using XenSim.Guest.Cpu;
+using XenSim.Hypervisor.Boot.Hosts;
+using XenSim.Hypervisor.Domains;
+using XenSim.Hypervisor.Domctl;
+using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Numbers;
+using XenSim.Hypervisor.Public.Wire;
+using static XenSim.Hypervisor.Hypercalls.Describe;
+using WireSysctl = XenSim.Hypervisor.Public.Wire.Sysctl;
+
+namespace XenSim.Hypervisor.Hypercalls;
+
+/// <summary>sysctl: the host, as the tools see it. One CPU, one node, one pool.</summary>
+/// <remarks>Source: RELEASE-4.0.4 and stable-4.17 xen/common/sysctl.c: do_sysctl; xen/arch/x86/sysctl.c: arch_do_sysctl.</remarks>
+internal static class SysctlCall
+{
+    private const uint FeatureWords = 19;
+    private const uint MaxLeaves = 0x78;
+    private const uint MaxMsrs = 2;
+
+    public static long Do(HypercallCall c)
+    {
+        bool v40 = c.Xen.Profile.Release == XenRelease.V4_0;
+        if (c.Xen.Profile.SysctlChecksPrivilegeFirst && !c.Caller.IsPrivileged)
+            return XenErrno.EPERM.ToResult();
+        VirtualAddress arg = new(c.A1);
+        if (!c.Memory.TryReadStruct(arg, out WireSysctl s))
+            return XenErrno.EFAULT.ToResult();
+        if (s.InterfaceVersion != InterfaceVersions.Sysctl(c.Xen.Profile.Release))
+            return XenErrno.EACCES.ToResult();
+        if (!c.Caller.IsPrivileged)
+            return XenErrno.EPERM.ToResult();
+        XenErrno errno = Run(c, ref s, v40);
+        if (errno is XenErrno.None or XenErrno.ENOBUFS && !c.Memory.TryWriteStruct(arg, s))
+            return XenErrno.EFAULT.ToResult();
+        return errno.ToResult();
+    }
+
+    public static CallDescription About(HypercallCall c)
+        => c.Memory.TryReadStruct(new VirtualAddress(c.A1), out WireSysctl s) ? Call(XenNames.Sysctl(s.Cmd)) : CallDescription.None;
+
+    private static XenErrno Run(HypercallCall c, ref WireSysctl s, bool v40)
+    {
+        Span<byte> p = s.Payload;
+        switch ((SysctlCommand)s.Cmd)
+        {
+            case SysctlCommand.physinfo when v40:
+                PhysInfo40(c.Xen, ref p.AsStruct<SysctlPhysInfoV40>());
+                return XenErrno.None;
+            case SysctlCommand.physinfo:
+                PhysInfo417(c.Xen, ref p.AsStruct<SysctlPhysInfoV417>());
+                return XenErrno.None;
+            case SysctlCommand.getdomaininfolist:
+                return DomainInfoList(c, ref p.AsStruct<SysctlGetDomainInfoList>());
+            case SysctlCommand.sched_id:
+                p.AsStruct<SysctlSchedId>().SchedId = (uint)(v40 ? SchedulerId.CREDIT : SchedulerId.CREDIT2);
+                return XenErrno.None;
+            case SysctlCommand.cpupool_op when !v40:
+                return Cpupool(c, ref p.AsStruct<SysctlCpupoolOp>());
+            case SysctlCommand.numainfo when !v40:
+                return NumaInfo(c, ref p.AsStruct<SysctlNumaInfo>());
+            case SysctlCommand.cputopoinfo when !v40:
+                return CpuTopology(c, ref p.AsStruct<SysctlCpuTopoInfo>());
+            case SysctlCommand.get_cpu_featureset when !v40:
+                return FeatureSet(c, ref p.AsStruct<SysctlCpuFeatureset>());
+            case SysctlCommand.get_cpu_policy when !v40:
+                return Policy(c, ref p.AsStruct<SysctlCpuPolicy>());
+            default:
+                c.Xen.NotImplemented(XenNames.Sysctl(s.Cmd), "sysctl answers -ENOSYS", ours: false);
+                return XenErrno.ENOSYS;
+        }
+    }
+
+    private static void PhysInfo40(Xen xen, ref SysctlPhysInfoV40 i)
+    {
+        i.ThreadsPerCore = i.CoresPerSocket = i.NrCpus = 1;
+        i.MaxNodeId = i.MaxCpuId = 0;
+        i.CpuKhz = (uint)xen.Options.Host.CpuKhz;
+        i.TotalPages = xen.Frames.FrameCount;
+        i.FreePages = xen.Frames.Allocator.FreeCount;
+        i.ScrubPages = 0;
+        HwCap(xen, i.HwCap);
+        i.Capabilities = xen.Hvm is null ? 0u : 1u;
+    }
+
+    private static void PhysInfo417(Xen xen, ref SysctlPhysInfoV417 i)
+    {
+        i.ThreadsPerCore = i.CoresPerSocket = i.NrCpus = i.NrNodes = 1;
+        i.MaxCpuId = i.MaxNodeId = 0;
+        i.CpuKhz = (uint)xen.Options.Host.CpuKhz;
+        i.Capabilities = (uint)(PhysicalCapabilities.pv | PhysicalCapabilities.gnttab_v1
+            | (xen.Hvm is null ? 0 : PhysicalCapabilities.hvm) | (xen.Hvm is { HapSupported: true } ? PhysicalCapabilities.hap : 0));
+        i.ArchCapabilities = 0;
+        i.TotalPages = xen.Frames.FrameCount;
+        i.FreePages = xen.Frames.Allocator.FreeCount;
+        i.ScrubPages = 0;
+        i.OutstandingPages = xen.Frames.Allocator.OutstandingClaims;
+        i.MaxMfn = xen.Frames.FrameCount - 1;
+        HwCap(xen, i.HwCap);
+    }
+
+    /// <summary>boot_cpu_data.x86_capability: 4.17's order of the first words.</summary>
+    private static void HwCap(Xen xen, Span<uint> words) => FeatureWordsOf(xen.Options.Host)[..words.Length].CopyTo(words);
+
+    private static ReadOnlySpan<uint> FeatureWordsOf(HostModel host)
+    {
+        uint[] words = new uint[FeatureWords];
+        CpuidResult leaf1 = host.Cpuid(1, 0);
+        CpuidResult extended = host.Cpuid(0x8000_0001, 0);
+        CpuidResult leaf7 = host.Cpuid(7, 0);
+        words[0] = leaf1.Edx;
+        words[1] = leaf1.Ecx;
+        words[2] = extended.Edx;
+        words[3] = extended.Ecx;
+        words[4] = host.Cpuid(0xD, 1).Eax;
+        words[5] = leaf7.Ebx;
+        words[6] = leaf7.Ecx;
+        words[7] = host.Cpuid(0x8000_0007, 0).Edx;
+        words[8] = host.Cpuid(0x8000_0008, 0).Ebx;
+        words[9] = leaf7.Edx;
+        words[11] = host.Cpuid(0x8000_0021, 0).Eax;
+        return words;
+    }
+
+    private static XenErrno DomainInfoList(HypercallCall c, ref SysctlGetDomainInfoList list)
+    {
+        byte[] row = new byte[GetDomainInfo.Size(c.Xen.Profile.Release)];
+        uint count = 0;
+        foreach (Domain d in c.Xen.Domains)
+        {
+            if (d.Id.Value < list.FirstDomain || count == list.MaxDomains)
+                continue;
+            Array.Clear(row);
+            GetDomainInfo.Fill(d, row);
+            if (!c.Memory.TryWrite(new VirtualAddress(list.Buffer + (count * (ulong)row.Length)), row))
+                return XenErrno.EFAULT;
+            count++;
+        }
+
+        list.NumDomains = count;
+        return XenErrno.None;
+    }
+
+    private static XenErrno Cpupool(HypercallCall c, ref SysctlCpupoolOp op)
+    {
+        byte one = 1;
+        switch ((CpupoolOp)op.Op)
+        {
+            case CpupoolOp.INFO when op.CpupoolId == 0:
+                op.SchedId = (uint)SchedulerId.CREDIT2;
+                op.NDom = (uint)c.Xen.Domains.Count;
+                return op.Cpumap.NrBits == 0 || c.Memory.TryWriteStruct(new VirtualAddress(op.Cpumap.Bitmap), one) ? XenErrno.None : XenErrno.EFAULT;
+            case CpupoolOp.INFO:
+                return XenErrno.ENOENT;
+            default:
+                c.Xen.NotImplemented($"XEN_SYSCTL_CPUPOOL_OP_{(CpupoolOp)op.Op}", "there is one pool: -ENOSYS", ours: false);
+                return XenErrno.ENOSYS;
+        }
+    }
+
+    private static XenErrno NumaInfo(HypercallCall c, ref SysctlNumaInfo i)
+    {
+        const uint localDistance = 10;
+        if (i.NumNodes > 0 && i.Meminfo != 0)
+        {
+            SysctlMemInfo memory = new() { Memsize = c.Xen.Options.MemoryMiB << 20, Memfree = c.Xen.Frames.Allocator.FreeCount << 12 };
+            if (!c.Memory.TryWriteStruct(new VirtualAddress(i.Meminfo), memory))
+                return XenErrno.EFAULT;
+        }
+
+        if (i.NumNodes > 0 && i.Distance != 0 && !c.Memory.TryWriteStruct(new VirtualAddress(i.Distance), localDistance))
+            return XenErrno.EFAULT;
+        i.NumNodes = 1;
+        return XenErrno.None;
+    }
+
+    private static XenErrno CpuTopology(HypercallCall c, ref SysctlCpuTopoInfo i)
+    {
+        if (i.NumCpus > 0 && i.Cputopo != 0 && !c.Memory.TryWriteStruct(new VirtualAddress(i.Cputopo), default(SysctlCpuTopo)))
+            return XenErrno.EFAULT;
+        i.NumCpus = 1;
+        return XenErrno.None;
+    }
+
+    private static XenErrno FeatureSet(HypercallCall c, ref SysctlCpuFeatureset f)
+    {
+        if (f.Index > (uint)CpuFeaturesetIndex.hvm_max)
+            return XenErrno.EINVAL;
+        ReadOnlySpan<uint> words = FeatureWordsOf(c.Xen.Options.Host);
+        uint count = Math.Min(f.NrFeatures, FeatureWords);
+        for (uint i = 0; i < count && f.Features != 0; i++)
+        {
+            if (!c.Memory.TryWriteStruct(new VirtualAddress(f.Features + (i * 4)), words[(int)i]))
+                return XenErrno.EFAULT;
+        }
+
+        bool tooSmall = f.Features != 0 && f.NrFeatures < FeatureWords;
+        f.NrFeatures = f.Features == 0 ? FeatureWords : count;
+        return tooSmall ? XenErrno.ENOBUFS : XenErrno.None;
+    }
+
+    private static XenErrno Policy(HypercallCall c, ref SysctlCpuPolicy p)
+    {
+        if (p.Index > (uint)CpuPolicyIndex.hvm_default)
+            return XenErrno.EINVAL;
+        if (p.Leaves == 0)
+        {
+            p.NrLeaves = MaxLeaves;
+            p.NrMsrs = MaxMsrs;
+            return XenErrno.None;
+        }
+
+        CpuidLeaf[] leaves = SystemPolicy.Leaves(c.Xen.Options.Host, (CpuPolicyIndex)p.Index);
+        if (p.NrLeaves < leaves.Length)
+            return XenErrno.ENOBUFS;
+        for (int i = 0; i < leaves.Length; i++)
+        {
+            if (!c.Memory.TryWriteStruct(new VirtualAddress(p.Leaves + ((ulong)i * WireMemory.SizeOf<CpuidLeaf>())), leaves[i]))
+                return XenErrno.EFAULT;
+        }
+
+        p.NrLeaves = (uint)leaves.Length;
+        return XenErrno.None;
+    }
+}
