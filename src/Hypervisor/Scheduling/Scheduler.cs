@@ -90,7 +90,7 @@ public sealed class Scheduler
         _current = vcpu;
         _currentStart = vcpu.Cpu.RetiredInstructions;
         RunStop? stop = null;
-        _traps.TestAllEvents(vcpu);
+        TrapDispatcher.TestAllEvents(vcpu);
         GuestTime.Update(vcpu);
         while (vcpu.State == VcpuState.Running && stop is null)
         {

@@ -1,0 +1,240 @@
+using XenSim.Guest.Cpu;
+using XenSim.Guest.Memory;
+using XenSim.Hypervisor.Domains;
+using XenSim.Hypervisor.Domctl;
+using XenSim.Hypervisor.Hvm;
+using XenSim.Hypervisor.Memory;
+using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Events;
+
+namespace XenSim.Hypervisor.Traps;
+
+/// <summary>emulate_privileged_op: what a PV guest's privileged instruction does. What it does not know faults in the guest.</summary>
+/// <remarks>Source: RELEASE-4.0.4 xen/arch/x86/traps.c: emulate_privileged_op, emulate_forced_invalid_op; stable-4.17 xen/arch/x86/pv/emul-priv-op.c.</remarks>
+internal static class PrivilegedOps
+{
+    private const uint MsrEfer = 0xC000_0080;
+    private const uint MsrFsBase = 0xC000_0100;
+    private const uint MsrGsBase = 0xC000_0101;
+    private const uint MsrKernelGsBase = 0xC000_0102;
+    private const ulong Cr0TaskSwitched = 8;
+
+    // ud2a; "xen"; cpuid: xen/include/public/arch-x86/xen.h, XEN_CPUID.
+    private static ReadOnlySpan<byte> ForcedCpuid => [0x0F, 0x0B, 0x78, 0x65, 0x6E, 0x0F, 0xA2];
+
+    /// <summary>True: done, RIP is behind the sequence.</summary>
+    public static bool TryForcedCpuid(Vcpu v)
+    {
+        Span<byte> bytes = stackalloc byte[7];
+        if (!v.Cpu.TryRead(new LinearAddress(v.Cpu.Rip), bytes, 0, out _, out _) || !bytes.SequenceEqual(ForcedCpuid))
+            return false;
+        Cpuid(v, v.Cpu.Rip + (ulong)ForcedCpuid.Length);
+        return true;
+    }
+
+    /// <summary>True: done. False: the exception is the guest's.</summary>
+    public static bool TryEmulate(Vcpu v, in CpuExit exit)
+    {
+        bool kernel = GuestBounce.InKernel(v);
+        switch (exit.Operation)
+        {
+            case PrivilegedOperation.In or PrivilegedOperation.Out when v.Iopl >= (kernel ? 1 : 3):
+                Port(v, exit);
+                break;
+            case PrivilegedOperation.Cli or PrivilegedOperation.Sti when v.Iopl >= (kernel ? 1 : 3):
+                break;
+            case PrivilegedOperation.Cpuid:
+                Cpuid(v, exit.NextRip);
+                return true;
+            case not PrivilegedOperation.None when !kernel:
+                return false;
+            case PrivilegedOperation.Hlt:
+                v.Cpu.Rip = exit.NextRip;
+                VcpuInfo info = v.VcpuInfo;
+                info.UpcallMask = false;
+                if (!info.UpcallPending)
+                    v.Block();
+                return true;
+            case PrivilegedOperation.Clts:
+                v.ControlRegisters[0] &= ~Cr0TaskSwitched;
+                v.Cpu.Cr0 = v.ControlRegisters[0];
+                break;
+            case PrivilegedOperation.MovFromCr:
+                v.Cpu[(Gpr)exit.GeneralRegister] = ReadCr(v, exit.SystemRegister);
+                break;
+            case PrivilegedOperation.MovToCr:
+                if (!WriteCr(v, exit.SystemRegister, v.Cpu[(Gpr)exit.GeneralRegister]))
+                    return false;
+                break;
+            case PrivilegedOperation.MovFromDr:
+                v.Cpu[(Gpr)exit.GeneralRegister] = v.Cpu.GetDebugRegister(exit.SystemRegister);
+                break;
+            case PrivilegedOperation.MovToDr:
+                v.Cpu.SetDebugRegister(exit.SystemRegister, v.Cpu[(Gpr)exit.GeneralRegister]);
+                break;
+            case PrivilegedOperation.Rdmsr:
+                if (!ReadMsr(v))
+                    return false;
+                break;
+            case PrivilegedOperation.Wrmsr:
+                if (!WriteMsr(v))
+                    return false;
+                break;
+            case PrivilegedOperation.Invlpg:
+                v.Cpu.FlushTlb(new LinearAddress(exit.Operand));
+                break;
+            case PrivilegedOperation.Invd or PrivilegedOperation.Wbinvd:
+                break;
+            default:
+                return false;
+        }
+
+        v.Cpu.Rip = exit.NextRip;
+        return true;
+    }
+
+    /// <summary>CPUID through the domain's policy.</summary>
+    public static void Cpuid(Vcpu v, ulong nextRip)
+    {
+        uint leaf = (uint)v.Cpu[Gpr.Rax];
+        CpuidResult r = v.Cpuid(leaf, (uint)v.Cpu[Gpr.Rcx]);
+        v.Cpu[Gpr.Rax] = r.Eax;
+        v.Cpu[Gpr.Rbx] = r.Ebx;
+        v.Cpu[Gpr.Rcx] = r.Ecx;
+        v.Cpu[Gpr.Rdx] = r.Edx;
+        Report(v, "cpuid", leaf, r.Eax);
+        v.Cpu.Rip = nextRip;
+    }
+
+    /// <summary>wrmsr_hypervisor_regs: installs a hypercall page. Null: done; else what the guest sees.</summary>
+    public static MsrEffect WriteHypercallMsr(Vcpu v, ulong value)
+    {
+        Xen xen = v.Domain.Xen;
+        HypercallMsrWrite write = HypervisorMsrs.Decode(xen.Profile.Release, value);
+        if (write.Refusal is { } refusal)
+        {
+            xen.Log(LogLevel.Info, refusal);
+            return HypervisorMsrs.Refused(xen.Profile.Release, v.Domain.IsHvm);
+        }
+
+        Mfn mfn = v.Domain.GfnToMfn(write.Frame);
+        if (xen.PageTypes.GetPageAndType(mfn, v.Domain, PageType.PGT_writable_page) != XenErrno.None)
+        {
+            xen.Log(LogLevel.Info, HypervisorMsrs.BadFrameLine(xen.Profile.Release, write.Frame, mfn, viridian: false));
+            return HypervisorMsrs.Refused(xen.Profile.Release, v.Domain.IsHvm);
+        }
+
+        HypercallInit.hypercall_page_initialise(v.Domain, mfn);
+        xen.PageTypes.PutPageAndType(mfn);
+        return MsrEffect.Done;
+    }
+
+    /// <summary>No device is there: reads are all ones, writes go nowhere (guest_io_read, guest_io_write).</summary>
+    public static void Port(Vcpu v, in CpuExit exit)
+    {
+        bool read = exit.Operation == PrivilegedOperation.In || exit.Reason == ExitReason.PortIn;
+        ulong mask = exit.Size switch { 1 => 0xFF, 2 => 0xFFFF, _ => 0xFFFF_FFFF };
+        if (read)
+            v.Cpu[Gpr.Rax] = exit.Size == 4 ? mask : v.Cpu[Gpr.Rax] | mask;
+        Report(v, read ? "in" : "out", exit.Operand, read ? mask : v.Cpu[Gpr.Rax] & mask);
+    }
+
+    public static void Report(Vcpu v, string kind, ulong index, ulong value)
+    {
+        if (v.Domain.Xen.Events.Wants<PrivilegedAccess>())
+            v.Domain.Xen.Events.Emit(new PrivilegedAccess(v.Domain.Id, v.Id, kind, index, value, v.Cpu.Rip));
+    }
+
+    private static ulong ReadCr(Vcpu v, int number) => number switch
+    {
+        2 => BitConverter.ToUInt64(v.VcpuInfo.Bytes[v.Domain.SharedInfo.Layout.Cr2..]) & (v.Domain.Is32BitPv ? uint.MaxValue : ulong.MaxValue),
+        3 => VcpuContext.EncodeCr3(v.Domain, v.GuestTable),
+        0 or 4 => v.ControlRegisters[number],
+        _ => 0,
+    };
+
+    private static bool WriteCr(Vcpu v, int number, ulong value)
+    {
+        switch (number)
+        {
+            case 0:
+                // Only TS is the guest's.
+                if (((value ^ v.ControlRegisters[0]) & ~Cr0TaskSwitched) != 0)
+                    return false;
+                v.ControlRegisters[0] = value;
+                v.Cpu.Cr0 = value;
+                return true;
+            case 2:
+                v.VcpuInfo.SetCr2(v.Domain.SharedInfo.Layout, value);
+                return true;
+            case 3:
+                return GuestTables.NewGuestCr3(v, VcpuContext.DecodeCr3(v.Domain, value)) == XenErrno.None;
+            case 4:
+                v.ControlRegisters[4] = value;
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    private static bool ReadMsr(Vcpu v)
+    {
+        uint index = (uint)v.Cpu[Gpr.Rcx];
+        ulong value;
+        switch (index)
+        {
+            case MsrFsBase when !v.Domain.Is32BitPv:
+                value = v.Cpu.GetSegment(SegmentName.Fs).Base;
+                break;
+            case MsrGsBase when !v.Domain.Is32BitPv:
+                value = v.Cpu.GetSegment(SegmentName.Gs).Base;
+                break;
+            case MsrKernelGsBase when !v.Domain.Is32BitPv:
+                value = v.GsBaseUser;
+                break;
+            case MsrEfer:
+                value = v.Cpu.Efer;
+                break;
+            default:
+                if (!v.Domain.Xen.Options.Host.Msrs.TryGetValue(index, out value) && index != Base)
+                    return false;
+                break;
+        }
+
+        v.Cpu[Gpr.Rax] = (uint)value;
+        v.Cpu[Gpr.Rdx] = value >> 32;
+        Report(v, "rdmsr", index, value);
+        return true;
+    }
+
+    private const uint Base = 0x4000_0000;
+
+    private static bool WriteMsr(Vcpu v)
+    {
+        uint index = (uint)v.Cpu[Gpr.Rcx];
+        ulong value = (uint)v.Cpu[Gpr.Rax] | (v.Cpu[Gpr.Rdx] << 32);
+        Report(v, "wrmsr", index, value);
+        switch (index)
+        {
+            case MsrFsBase when !v.Domain.Is32BitPv:
+                GuestSegments.SetBase(v, SegmentName.Fs, value);
+                return true;
+            case MsrGsBase when !v.Domain.Is32BitPv:
+                GuestSegments.SetBase(v, SegmentName.Gs, value);
+                return true;
+            case MsrKernelGsBase when !v.Domain.Is32BitPv:
+                v.GsBaseUser = value;
+                return true;
+            case Base:
+                return WriteHypercallMsr(v, value) != MsrEffect.GeneralProtection;
+            default:
+                if (v.Domain.Xen.Profile.Release == XenRelease.V4_0)
+                {
+                    v.Domain.Xen.Log(LogLevel.Warn, $"Domain attempted WRMSR {index:x16} to {value:x16}.");
+                    return true;
+                }
+
+                return false;
+        }
+    }
+}
