@@ -1,0 +1,21 @@
+using BenchmarkDotNet.Running;
+
+namespace XenSim.Benchmarks;
+
+/// <summary>Figures are ratios to a peer measured in the same run; nothing here asserts a time.</summary>
+public static class Program
+{
+    /// <summary>With this argument the program ends at once: what a .NET console program costs that does nothing.</summary>
+    public const string Empty = "--empty";
+
+    public static int Main(string[] args)
+    {
+        if (args is [Empty])
+            return 0;
+        Measure(args);
+        return 0;
+    }
+
+    // A method of its own, so that the empty program loads none of BenchmarkDotNet.
+    private static void Measure(string[] args) => BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);
+}
