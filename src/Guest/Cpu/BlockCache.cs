@@ -263,7 +263,7 @@ internal sealed unsafe class BlockCache : IDisposable
             }
 
             byte* bytes = second >= 0 ? _split : page + at;
-            _translator.Translate(_draft + ops, bits, (ulong)start, count, HasAddressPrefix(bytes, second >= 0 ? 15 : 4096 - at), Unlinked);
+            _translator.Translate(_draft + ops, bits, (ulong)start, count, HasAddressPrefix(bytes, second >= 0 ? 15 : 4096 - at, bits == 64), Unlinked);
             at += _translator.Instruction.Length;
             ops += _translator.Slots;
             count++;
@@ -294,7 +294,7 @@ internal sealed unsafe class BlockCache : IDisposable
         decoder.Decode(out _translator.Instruction);
     }
 
-    private static bool HasAddressPrefix(byte* bytes, int available)
+    private static bool HasAddressPrefix(byte* bytes, int available, bool rex)
     {
         for (int i = 0; i < available && i < 15; i++)
         {
@@ -303,6 +303,9 @@ internal sealed unsafe class BlockCache : IDisposable
                 case 0x67:
                     return true;
                 case 0x66 or 0xF0 or 0xF2 or 0xF3 or 0x2E or 0x36 or 0x3E or 0x26 or 0x64 or 0x65:
+                    continue;
+                case >= 0x40 and <= 0x4F when rex:
+                    // A REX prefix before another prefix is ignored.
                     continue;
                 default:
                     return false;

@@ -33,6 +33,34 @@ internal static class DecodeTable
             case Mnemonic.Movbe: return Move.Movbe(t);
             case Mnemonic.Cbw or Mnemonic.Cwde or Mnemonic.Cdqe: return Move.ExtendAccumulator(t);
             case Mnemonic.Cwd or Mnemonic.Cdq or Mnemonic.Cqo: return Move.SignIntoData(t);
+            case Mnemonic.Shl or Mnemonic.Sal: return Shift.Select<Shl>(t);
+            case Mnemonic.Shr: return Shift.Select<Shr>(t);
+            case Mnemonic.Sar: return Shift.Select<Sar>(t);
+            case Mnemonic.Rol: return Shift.Select<Rol>(t);
+            case Mnemonic.Ror: return Shift.Select<Ror>(t);
+            case Mnemonic.Rcl: return Shift.Select<Rcl>(t);
+            case Mnemonic.Rcr: return Shift.Select<Rcr>(t);
+            case Mnemonic.Shld or Mnemonic.Shrd: return Shift.Double(t);
+            case Mnemonic.Mul: return MulDiv.Mul(t);
+            case Mnemonic.Imul: return MulDiv.Imul(t);
+            case Mnemonic.Div: return MulDiv.Div(t);
+            case Mnemonic.Idiv: return MulDiv.Idiv(t);
+            case Mnemonic.Mulx: return MulDiv.Mulx(t);
+            case Mnemonic.Bt or Mnemonic.Bts or Mnemonic.Btr or Mnemonic.Btc: return Bits.Bt(t);
+            case Mnemonic.Bsf or Mnemonic.Bsr or Mnemonic.Tzcnt or Mnemonic.Lzcnt or Mnemonic.Popcnt: return Bits.Scan(t);
+            case Mnemonic.Xadd: return Exchange.Xadd(t);
+            case Mnemonic.Cmpxchg: return Exchange.Cmpxchg(t);
+            case Mnemonic.Cmpxchg8b or Mnemonic.Cmpxchg16b: return Exchange.CmpxchgPair(t);
+            case Mnemonic.Xlatb: return Exchange.Xlat(t);
+            case Mnemonic.Bound: return Exchange.Bound(t);
+            case Mnemonic.Rdrand or Mnemonic.Rdseed: return Exchange.Random(t);
+            case Mnemonic.Daa or Mnemonic.Das or Mnemonic.Aaa or Mnemonic.Aas or Mnemonic.Aam or Mnemonic.Aad: return Bcd.Select(t);
+            case Mnemonic.Movsd when t.Instruction.IsStringInstruction: return Strings.Select(t);
+            case Mnemonic.Cmpsd when t.Instruction.IsStringInstruction: return Strings.Select(t);
+            case Mnemonic.Movsb or Mnemonic.Movsw or Mnemonic.Movsq or Mnemonic.Stosb or Mnemonic.Stosw or Mnemonic.Stosd or Mnemonic.Stosq
+                or Mnemonic.Lodsb or Mnemonic.Lodsw or Mnemonic.Lodsd or Mnemonic.Lodsq or Mnemonic.Cmpsb or Mnemonic.Cmpsw or Mnemonic.Cmpsq
+                or Mnemonic.Scasb or Mnemonic.Scasw or Mnemonic.Scasd or Mnemonic.Scasq:
+                return Strings.Select(t);
             case Mnemonic.Push: return Stack.Push(t);
             case Mnemonic.Pop: return Stack.Pop(t);
             case Mnemonic.Pusha or Mnemonic.Pushad: return Stack.Pusha(t);
@@ -63,6 +91,8 @@ internal static class DecodeTable
             return Conditional.Setcc(t);
         if (IsCmovcc(t.Instruction.Mnemonic))
             return Conditional.Cmovcc(t);
+        if (FloatState.Select(t))
+            return true;
         bool selected = SystemOps.Select(t);
         if (!selected)
             t.EndsBlock = false;

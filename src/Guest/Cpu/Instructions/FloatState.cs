@@ -1,0 +1,168 @@
+using Iced.Intel;
+
+namespace XenSim.Guest.Cpu.Instructions;
+
+/// <summary>State of the floating-point units: FNINIT, FNSTCW, FLDCW, FNSTSW, FNCLEX, FXSAVE, FXRSTOR, LDMXCSR, STMXCSR.</summary>
+internal static unsafe class FloatState
+{
+    public static bool Select(Translator t)
+    {
+        Op* op = t.Op;
+        switch (t.Instruction.Mnemonic)
+        {
+            case Mnemonic.Fninit: op->Handler = &Fninit; return true;
+            case Mnemonic.Fnclex: op->Handler = &Fnclex; return true;
+            case Mnemonic.Fnop: op->Handler = &Fnop; return true;
+            case Mnemonic.Fnstcw: t.Memory(); op->Handler = &Fnstcw; return true;
+            case Mnemonic.Fldcw: t.Memory(); op->Handler = &Fldcw; return true;
+            case Mnemonic.Fnstsw when t.IsRegister(0): op->Handler = &FnstswAx; return true;
+            case Mnemonic.Fnstsw: t.Memory(); op->Handler = &Fnstsw; return true;
+            case Mnemonic.Wait: op->Handler = &Wait; return true;
+            case Mnemonic.Ldmxcsr: t.Memory(); op->Handler = &Ldmxcsr; return true;
+            case Mnemonic.Stmxcsr: t.Memory(); op->Handler = &Stmxcsr; return true;
+            case Mnemonic.Fxsave or Mnemonic.Fxsave64: t.Memory(); op->Handler = &Fxsave; return true;
+            case Mnemonic.Fxrstor or Mnemonic.Fxrstor64: t.Memory(); op->Handler = &Fxrstor; return true;
+            default: return false;
+        }
+    }
+
+    /// <summary>#NM when CR0.EM or CR0.TS asks for it. SDM vol. 3A, table 2-2.</summary>
+    private static bool Blocked(CpuState* s) => (s->Cr0 & (Cr0Bits.Em | Cr0Bits.Ts)) != 0;
+
+    private static Block* Fnop(CpuState* s, Op* op) => Blocked(s) ? Faults.Raise(s, op, Vectors.Nm) : op[1].Handler(s, op + 1);
+
+    private static Block* Wait(CpuState* s, Op* op) =>
+        (s->Cr0 & (Cr0Bits.Mp | Cr0Bits.Ts)) == (Cr0Bits.Mp | Cr0Bits.Ts) ? Faults.Raise(s, op, Vectors.Nm) : op[1].Handler(s, op + 1);
+
+    private static Block* Fninit(CpuState* s, Op* op)
+    {
+        if (Blocked(s))
+            return Faults.Raise(s, op, Vectors.Nm);
+        s->X87Control = 0x37F;
+        s->X87Status = 0;
+        s->X87Tags = 0;
+        s->X87Opcode = 0;
+        s->X87InstructionPointer = 0;
+        s->X87DataPointer = 0;
+        return op[1].Handler(s, op + 1);
+    }
+
+    private static Block* Fnclex(CpuState* s, Op* op)
+    {
+        if (Blocked(s))
+            return Faults.Raise(s, op, Vectors.Nm);
+        s->X87Status &= 0x7F00;
+        return op[1].Handler(s, op + 1);
+    }
+
+    private static Block* FnstswAx(CpuState* s, Op* op)
+    {
+        if (Blocked(s))
+            return Faults.Raise(s, op, Vectors.Nm);
+        *(ushort*)s = s->X87Status;
+        return op[1].Handler(s, op + 1);
+    }
+
+    private static Block* Fnstsw(CpuState* s, Op* op) => StoreWord(s, op, s->X87Status);
+
+    private static Block* Fnstcw(CpuState* s, Op* op) => StoreWord(s, op, s->X87Control);
+
+    private static Block* StoreWord(CpuState* s, Op* op, ushort value)
+    {
+        if (Blocked(s))
+            return Faults.Raise(s, op, Vectors.Nm);
+        byte* p = Tlb.Modify(s, AnyAddress.Write(s, op, 2), 2);
+        if (p == null)
+            return Faults.Raise(s, op);
+        *(ushort*)p = value;
+        Tlb.Commit(s, p);
+        return op[1].Handler(s, op + 1);
+    }
+
+    private static Block* Fldcw(CpuState* s, Op* op)
+    {
+        if (Blocked(s))
+            return Faults.Raise(s, op, Vectors.Nm);
+        byte* p = Tlb.Read(s, AnyAddress.Read(s, op, 2), 2);
+        if (p == null)
+            return Faults.Raise(s, op);
+        s->X87Control = (ushort)(*(ushort*)p | 0x40);
+        return op[1].Handler(s, op + 1);
+    }
+
+    private static int SseFault(CpuState* s) =>
+        (s->Cr0 & Cr0Bits.Em) != 0 || (s->Cr4 & Cr4Bits.OsFxsr) == 0 ? Vectors.Ud : (s->Cr0 & Cr0Bits.Ts) != 0 ? Vectors.Nm : -1;
+
+    private static Block* Ldmxcsr(CpuState* s, Op* op)
+    {
+        int fault = SseFault(s);
+        if (fault >= 0)
+            return Faults.Raise(s, op, fault);
+        byte* p = Tlb.Read(s, AnyAddress.Read(s, op, 4), 4);
+        if (p == null)
+            return Faults.Raise(s, op);
+        uint value = *(uint*)p;
+        if ((value & ~FxImage.MxcsrMask) != 0)
+            return Faults.Raise(s, op, Vectors.Gp);
+        s->Mxcsr = value;
+        return op[1].Handler(s, op + 1);
+    }
+
+    private static Block* Stmxcsr(CpuState* s, Op* op)
+    {
+        int fault = SseFault(s);
+        if (fault >= 0)
+            return Faults.Raise(s, op, fault);
+        byte* p = Tlb.Modify(s, AnyAddress.Write(s, op, 4), 4);
+        if (p == null)
+            return Faults.Raise(s, op);
+        *(uint*)p = s->Mxcsr;
+        Tlb.Commit(s, p);
+        return op[1].Handler(s, op + 1);
+    }
+
+    /// <summary>Both halves of the image are checked before either is touched; it may cross a page.</summary>
+    private static Block* Fxsave(CpuState* s, Op* op)
+    {
+        if (Blocked(s))
+            return Faults.Raise(s, op, Vectors.Nm);
+        ulong linear = AnyAddress.Write(s, op, 512);
+        if ((linear & 15) != 0 && linear != Tlb.NoAddress)
+            return Faults.Raise(s, op, Vectors.Gp);
+        byte* image = stackalloc byte[512];
+        for (ulong i = 0; i < 512; i += 16)
+        {
+            byte* p = Tlb.Modify(s, linear + i, 16);
+            if (p == null)
+                return Faults.Raise(s, op);
+            Buffer.MemoryCopy(p, image + i, 16, 16);
+        }
+
+        FxImage.Save(s, image, s->CodeSize == CodeSize.Code64);
+        for (ulong i = 0; i < 512; i += 16)
+            Buffer.MemoryCopy(image + i, Tlb.Modify(s, linear + i, 16), 16, 16);
+        return op[1].Handler(s, op + 1);
+    }
+
+    private static Block* Fxrstor(CpuState* s, Op* op)
+    {
+        if (Blocked(s))
+            return Faults.Raise(s, op, Vectors.Nm);
+        ulong linear = AnyAddress.Read(s, op, 512);
+        if ((linear & 15) != 0 && linear != Tlb.NoAddress)
+            return Faults.Raise(s, op, Vectors.Gp);
+        byte* image = stackalloc byte[512];
+        for (ulong i = 0; i < 512; i += 16)
+        {
+            byte* p = Tlb.Read(s, linear + i, 16);
+            if (p == null)
+                return Faults.Raise(s, op);
+            Buffer.MemoryCopy(p, image + i, 16, 16);
+        }
+
+        if ((*(uint*)(image + 24) & ~FxImage.MxcsrMask) != 0)
+            return Faults.Raise(s, op, Vectors.Gp);
+        FxImage.Load(s, image, s->CodeSize == CodeSize.Code64);
+        return op[1].Handler(s, op + 1);
+    }
+}
