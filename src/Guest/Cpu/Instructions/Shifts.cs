@@ -296,7 +296,7 @@ internal static unsafe class Shift
         return op[1].Handler(s, op + 1);
     }
 
-    /// <summary>Counts above 16 of the 16-bit form are undefined; here the operands repeat, as on AMD and Intel processors.</summary>
+    /// <summary>Counts above 16 of the 16-bit form give an undefined result (SDM vol. 2, SHLD); here the operand repeats.</summary>
     private static ulong DoubleShift<T, TD>(CpuState* s, ulong x, ulong y, int count)
         where T : unmanaged
         where TD : struct, IDirection
