@@ -29,8 +29,8 @@ internal static class BootRun
 
     private static ExitCode CodeFor(SessionOutcome outcome) => outcome.End switch
     {
+        _ when outcome.BadImage => ExitCode.BadInput,
         SessionEnd.PoweredOff or SessionEnd.Rebooted or SessionEnd.Suspended or SessionEnd.Halted or SessionEnd.UntilReached or SessionEnd.Paused => ExitCode.Success,
-        SessionEnd.BadImage => ExitCode.BadInput,
         SessionEnd.Unimplemented => ExitCode.Unimplemented,
         SessionEnd.LimitReached => ExitCode.LimitReached,
         SessionEnd.Interrupted => ExitCode.Interrupted,

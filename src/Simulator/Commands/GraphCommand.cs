@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Stateless.Reflection;
+using XenSim.Hypervisor.Domains;
 using XenSim.Hypervisor.Public;
 using XenSim.Simulator.Graphs;
 using XenSim.Simulator.Session;
@@ -17,8 +18,8 @@ internal static class GraphCommand
 
     public static Command Build(Terminal terminal)
     {
-        Argument<string> subject = new("MACHINE") { Description = "One of: domu, stubdom, dom0, hvm (boot paths)." };
-        subject.AcceptOnlyFromAmong("domu", "stubdom", "dom0", "hvm");
+        Argument<string> subject = new("MACHINE") { Description = "One of: domu, stubdom, dom0, hvm (boot paths), vcpu, domain (their lives)." };
+        subject.AcceptOnlyFromAmong("domu", "stubdom", "dom0", "hvm", "vcpu", "domain");
         DefaultedOption<XenRelease> release = Options.Release();
         DefaultedOption<Format> format = Options.Choice(
             "--format", "Output format.", Format.Mermaid, new Dictionary<string, Format> { ["mermaid"] = Format.Mermaid, ["dot"] = Format.Dot });
@@ -38,6 +39,8 @@ internal static class GraphCommand
             string name = parsed.GetRequiredValue(subject);
             StateMachineInfo machine = name switch
             {
+                "vcpu" => VcpuLife.Declare().GetInfo(),
+                "domain" => DomainLife.Declare(() => default, _ => { }).GetInfo(),
                 _ => BootPaths.Declaration(BootPaths.Parse(name), release.ValueIn(parsed)),
             };
             MachineGraph graph = MachineGraph.From(name, machine);

@@ -17,11 +17,14 @@ internal sealed class Evidence(BootSession session, EventLog log) : IEvidence
 
     public DomainId? Subject => session.Subject;
 
-    public DomainState? Domain => session.Subject is { } d ? session.StateOf(d) : null;
+    public RemainingDomain? Domain
+        => session.FindSubject() is { } d ? new RemainingDomain(d.PauseCount > 0, d.IsShutDown, d.TotPages) : null;
 
-    public bool TryReadVirtual(VirtualAddress address, Span<byte> destination) => session.TryReadVirtual(address, destination);
+    public bool TryReadVirtual(VirtualAddress address, Span<byte> destination)
+        => session.FindSubject() is { Vcpus.Count: > 0 } d && GuestView.TryReadVirtual(d, address.Value, destination);
 
-    public bool TryReadPhysical(ulong address, Span<byte> destination) => session.TryReadPhysical(address, destination);
+    public bool TryReadPhysical(ulong address, Span<byte> destination)
+        => session.FindSubject() is { } d && GuestView.TryReadPhysical(d, address, destination);
 
-    public string? ReadXenStore(string path) => session.ReadXenStore(path);
+    public string? ReadXenStore(string path) => throw new NotSupportedException($"{path}: xenstored is not connected yet");
 }

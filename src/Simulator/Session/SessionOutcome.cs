@@ -18,9 +18,6 @@ public enum SessionEnd
     /// <summary>The domain was built and left paused.</summary>
     Paused,
 
-    /// <summary>The kernel image cannot be read: the input is at fault.</summary>
-    BadImage,
-
     /// <summary>The tools, or Xen before its dom0, gave up.</summary>
     BuildFailed,
     LimitReached,
@@ -34,4 +31,5 @@ public enum SessionEnd
 
 /// <param name="Detail">One line for people; the name of what is unimplemented.</param>
 /// <param name="ToolExitCode">Exit code of xl; null on the dom0 path.</param>
-public sealed record SessionOutcome(SessionEnd End, string Detail, int? ToolExitCode = null);
+/// <param name="BadImage">The kernel image itself was refused: the user's input is at fault.</param>
+public sealed record SessionOutcome(SessionEnd End, string Detail, int? ToolExitCode = null, bool BadImage = false);

@@ -48,7 +48,7 @@ public interface IEvidence
     DomainId? Subject { get; }
 
     /// <summary>The subject's life now: null when it is gone.</summary>
-    DomainState? Domain { get; }
+    RemainingDomain? Domain { get; }
 
     /// <summary>Reads memory as the subject's vCPU 0 sees it; false if it is not mapped.</summary>
     bool TryReadVirtual(VirtualAddress address, Span<byte> destination);
@@ -62,7 +62,7 @@ public interface IEvidence
 
 /// <summary>What is left of a domain.</summary>
 /// <param name="Pages">Pages it owns.</param>
-public sealed record DomainState(bool Paused, bool ShutDown, ulong Pages, bool Is32Bit);
+public sealed record RemainingDomain(bool Paused, bool ShutDown, ulong Pages);
 
 /// <summary>An expectation made of a check and its place, so that a keyword is one function.</summary>
 internal sealed class Expectation(string keyword, Mark mark, Moment moment, Func<IEvidence, string?> check) : IExpectation
