@@ -1,5 +1,7 @@
 using Stateless.Reflection;
+using XenSim.Hypervisor.Boot;
 using XenSim.Hypervisor.Public;
+using XenSim.Simulator.Tracing;
 using XenSim.Toolstack.Profiles;
 
 namespace XenSim.Simulator.Session;
@@ -21,8 +23,14 @@ public static class BootPaths
         BootPath.DomU => StageInfo.Flatten(CallPaths.CreateDomain(release), without: "HVM"),
         BootPath.Hvm => StageInfo.Flatten(CallPaths.CreateDomain(release), without: "PV"),
         BootPath.Stubdom => StageInfo.Flatten(CallPaths.CreateDomain(release)),
-        _ => throw new Input.InputException("dom0", "the stages of __start_xen are not declared yet"),
+        BootPath.Dom0 => StageInfo.Flatten(StartXen.Tree(BootSession.XenOptionsFor(new SessionOptions { Release = release }, new EventStream(() => 0), new FaultPlan([])))),
+        _ => throw new ArgumentOutOfRangeException(nameof(path), path, "no such path"),
     };
 
-    public static StateMachineInfo Declaration(BootPath path, XenRelease release) => throw new Input.InputException(path.ToString(), $"the machine of {release} is not declared yet");
+    /// <summary>The machine itself, not yet started: what it would do is what it shows.</summary>
+    public static StateMachineInfo Declaration(BootPath path, XenRelease release)
+    {
+        using BootSession session = new(new SessionOptions { Release = release, Path = path }, []);
+        return session.Declaration();
+    }
 }

@@ -1,10 +1,16 @@
+using System.Collections.Frozen;
+using Stateless.Reflection;
 using XenSim.Hypervisor;
+using XenSim.Hypervisor.Boot;
+using XenSim.Hypervisor.Boot.Dom0;
 using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.Domains;
 using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Events;
+using XenSim.Hypervisor.Public.Stages;
 using XenSim.Hypervisor.Scheduling;
 using XenSim.Simulator.Tracing;
+using XenSim.Toolstack;
 
 namespace XenSim.Simulator.Session;
 
@@ -17,9 +23,17 @@ public sealed class BootSession : IDisposable
     /// <summary>How long Ctrl-C may have to wait. Unit: guest instructions.</summary>
     private const long Slice = 50_000_000;
 
+    /// <summary>A failure here is the image's own. Sources: xc_dom_core.c, xc_hvm_build.c, xen/arch/x86/domain_build.c and pv/dom0_build.c.</summary>
+    private static readonly FrozenSet<string> ImageStages = FrozenSet.ToFrozenSet(
+    [
+        "xc_dom_kernel_file", "xc_dom_module_file", "xc_dom_ramdisk_file", "xc_dom_find_loader", "xc_dom_parse_elf_kernel", "xc_dom_parse_image", "xc_read_image",
+        "elf_init", "bzimage_parse", "elf_parse_binary", "elf_xen_parse",
+    ]);
+
     private readonly SessionOptions _options;
     private readonly FaultPlan _faults;
     private readonly GuestWatch _watch;
+    private ToolBoot? _tools;
 
     public BootSession(SessionOptions options, IReadOnlyList<IEventConsumer> consumers)
     {
@@ -31,7 +45,7 @@ public sealed class BootSession : IDisposable
         Events.Add(_watch);
         foreach (IEventConsumer consumer in consumers)
             Events.Add(consumer);
-        Xen = xen = new Xen(XenOptionsFor(options));
+        Xen = xen = new Xen(XenOptionsFor(options, Events, _faults));
         _watch.Xen = Xen;
     }
 
@@ -63,12 +77,77 @@ public sealed class BootSession : IDisposable
 
     public SessionOutcome Run(CancellationToken stop) => Outcome = Build(stop) ?? RunGuest(stop);
 
+    /// <summary>The declaration of the path's machine. For a session that is not going to run.</summary>
+    public StateMachineInfo Declaration()
+    {
+        if (_options.Path == BootPath.Dom0)
+            return Xen.Boot(null).Declaration.GetInfo();
+        Xen.CreateControlDomain();
+        return new ToolBoot(_options, Xen, Events, _faults).Create().Machine.Declaration.GetInfo();
+    }
+
     /// <summary>What is left of the subject; null when it is gone.</summary>
     public Domain? FindSubject() => Subject is { } id ? Xen.FindDomain(id) : null;
 
+    /// <summary>A node of xenstore; null when there is none, or no xenstored (dom0 path).</summary>
+    public string? ReadXenStore(string path) => _tools?.ReadStore(path);
+
     public void Dispose() => Xen.Dispose();
 
-    private SessionOutcome? Build(CancellationToken stop) => stop.IsCancellationRequested ? Ended(SessionEnd.Interrupted, "interrupted") : null;
+    /// <returns>Null: a domain is built and may run.</returns>
+    private SessionOutcome? Build(CancellationToken stop)
+    {
+        Dom0Image? dom0 = null;
+        if (_options.Path == BootPath.Dom0)
+        {
+            dom0 = BootLoader.Load(_options.Guest, _options.Release, out string? refused);
+            if (refused is not null)
+                return new SessionOutcome(SessionEnd.BuildFailed, $"{_options.Guest.Kernel!.Name}: {refused}", BadImage: true);
+        }
+
+        StageMachine<BootContext> boot = Xen.Boot(dom0);
+        if (Drive(boot.Step, stop) is { } stopped)
+            return stopped;
+        if (boot.Outcome.Failed)
+            return Refused(boot.Outcome, null);
+        if (_options.Path == BootPath.Dom0)
+            return null;
+        _tools = new ToolBoot(_options, Xen, Events, _faults);
+        DomainCreation creation = _tools.Create();
+        if (Drive(creation.Machine.Step, stop) is { } stoppedTools)
+            return stoppedTools with { ToolExitCode = creation.Build.ExitCode };
+        if (creation.Machine.Outcome.Failed || creation.Build.ExitCode is > 0)
+            return Refused(creation.Machine.Outcome, creation.Build.ExitCode);
+        return _options.Paused ? new SessionOutcome(SessionEnd.Paused, "the domain is built and paused", creation.Build.ExitCode) : null;
+    }
+
+    /// <summary>Takes a machine to its end, stage by stage, with the daemons at work between stages.</summary>
+    /// <returns>Null: it came to its end, good or bad.</returns>
+    private SessionOutcome? Drive(Func<bool> step, CancellationToken stop)
+    {
+        bool more;
+        do
+        {
+            more = step();
+            _tools?.Daemons.Poll();
+            if (_watch.Unimplemented is { } missing)
+                return Ended(SessionEnd.Unimplemented, $"not implemented: {missing}");
+            if (_watch.Reached)
+                return Ended(SessionEnd.UntilReached, $"reached {_options.Until}");
+            if (stop.IsCancellationRequested)
+                return Ended(SessionEnd.Interrupted, "interrupted");
+        }
+        while (more);
+        return null;
+    }
+
+    private SessionOutcome Refused(StageOutcome outcome, int? exitCode)
+    {
+        StageFailed? first = _watch.FirstFailure;
+        string said = first is { Message.Length: > 0 } ? first.Message : outcome.Message;
+        string where = first is null ? "" : $"{first.Stage} failed with {StageLines.Describe(first)}";
+        return new SessionOutcome(SessionEnd.BuildFailed, where.Length > 0 ? where : $"the build failed: {said}", exitCode, first is not null && ImageStages.Contains(first.Stage));
+    }
 
     private SessionOutcome RunGuest(CancellationToken stop)
     {
@@ -78,6 +157,7 @@ public sealed class BootSession : IDisposable
             RunStop reason = Xen.Run(new RunLimits
             {
                 Instructions = Math.Min(Slice, left),
+                ToolPortPending = () => _tools?.Daemons.Poll(),
                 UntilNanoseconds = _options.Limits.VirtualNanoseconds == ulong.MaxValue ? null : _options.Limits.VirtualNanoseconds,
             });
             if (OutcomeOf(reason) is { } outcome)
@@ -113,7 +193,7 @@ public sealed class BootSession : IDisposable
 
     private static SessionOutcome Ended(SessionEnd end, string detail) => new(end, detail);
 
-    private XenOptions XenOptionsFor(SessionOptions options) => new()
+    internal static XenOptions XenOptionsFor(SessionOptions options, EventStream events, FaultPlan faults) => new()
     {
         Release = options.Release,
         Host = HostFor(options.Host),
@@ -123,9 +203,9 @@ public sealed class BootSession : IDisposable
         MemoryMiB = options.Host.MemoryMiB,
         CommandLine = options.Host.CommandLine,
         HypercallEntry = options.Host.HypercallEntry,
-        Events = Events,
-        StageFaults = stage => _faults.AtStage(stage, Side.Hypervisor),
-        CallFaults = options.Faults.Any(f => f.Point == FaultPoint.Hypercall) ? _faults.AtHypercall : null,
+        Events = events,
+        StageFaults = stage => faults.AtStage(stage, Side.Hypervisor),
+        CallFaults = options.Faults.Any(f => f.Point == FaultPoint.Hypercall) ? faults.AtHypercall : null,
     };
 
     private static HostModel HostFor(HostSpec host)

@@ -26,5 +26,5 @@ internal sealed class Evidence(BootSession session, EventLog log) : IEvidence
     public bool TryReadPhysical(ulong address, Span<byte> destination)
         => session.FindSubject() is { } d && GuestView.TryReadPhysical(d, address, destination);
 
-    public string? ReadXenStore(string path) => throw new NotSupportedException($"{path}: xenstored is not connected yet");
+    public string? ReadXenStore(string path) => session.ReadXenStore(path);
 }

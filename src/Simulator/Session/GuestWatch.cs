@@ -36,9 +36,12 @@ internal sealed class GuestWatch(SessionOptions options) : IEventConsumer
     /// <summary>The first failure that nobody injected, which explains the ones after it.</summary>
     public StageFailed? FirstFailure { get; private set; }
 
+    /// <summary>What XenSim lacks and stopped at, by name.</summary>
+    public string? Unimplemented { get; private set; }
+
     public bool Wants(Type eventType)
         => eventType == typeof(DomainCreated) || eventType == typeof(GuestStarted) || eventType == typeof(PageWritten) || eventType == typeof(DomainShutdown)
-            || eventType == typeof(StageFailed)
+            || eventType == typeof(StageFailed) || eventType == typeof(NotImplementedHere)
             || (eventType == typeof(ConsoleOutput) && options.Until.Kind == UntilKind.Console)
             || (eventType == typeof(HypercallEntered) && options.Until.Kind == UntilKind.Hypercall)
             || (eventType == typeof(StageEntered) && options.Until.Kind == UntilKind.Stage);
@@ -59,7 +62,10 @@ internal sealed class GuestWatch(SessionOptions options) : IEventConsumer
             case DomainShutdown shutdown when shutdown.Domain == Subject:
                 ShutdownReason = shutdown.Reason;
                 break;
-            case StageFailed failed:
+            case NotImplementedHere { Ours: true } missing:
+                Unimplemented ??= $"{missing.Name}: {missing.Detail}";
+                break;
+            case StageFailed { Injected: false } failed:
                 FirstFailure ??= failed;
                 break;
             case ConsoleOutput output when output.Domain == Subject:

@@ -1,6 +1,7 @@
 using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.HypercallPages;
 using XenSim.Hypervisor.Public;
+using XenSim.Toolstack.Libxl;
 
 namespace XenSim.Simulator.Session;
 
@@ -153,6 +154,9 @@ public sealed record SessionOptions
     public BootPath Path { get; init; } = BootPath.DomU;
 
     public GuestSpec Guest { get; init; } = new();
+
+    /// <summary>A whole xl configuration in place of <see cref="Guest"/>; null: made from it.</summary>
+    public DomainConfiguration? Configuration { get; init; }
 
     public SessionLimits Limits { get; init; } = new();
 

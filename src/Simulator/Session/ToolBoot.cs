@@ -1,0 +1,83 @@
+using System.Security.Cryptography;
+using System.Text;
+using XenSim.Hypervisor;
+using XenSim.Hypervisor.Public.Events;
+using XenSim.Simulator.BuiltInGuests;
+using XenSim.Toolstack;
+using XenSim.Toolstack.Daemons;
+using XenSim.Toolstack.Libxl;
+using XenSim.Toolstack.XenStore;
+
+namespace XenSim.Simulator.Session;
+
+/// <summary>The tools of dom0 and their daemons, standing on a booted Xen.</summary>
+internal sealed class ToolBoot
+{
+    private const ulong KiBPerMiB = 1024;
+
+    /// <summary>What an HVM guest's configuration names to get a stub domain. Source: RELEASE-4.0.4 tools/libxl/libxl.c: libxl_create_device_model.</summary>
+    private const string StubdomDeviceModel = "/usr/lib/xen/bin/stubdom-dm";
+
+    private readonly SessionOptions _options;
+    private readonly ToolStore _store;
+
+    public ToolBoot(SessionOptions options, Xen xen, IEventSink events, FaultPlan faults)
+    {
+        _options = options;
+        Daemons = new DaemonSet(options.Release, xen.ToolChannel, xen.Foreign, xen.ToolEvents, events);
+        Daemons.InitialiseDom0();
+        _store = new ToolStore(Daemons.Store);
+        Xl = new Xl(new ToolstackOptions
+        {
+            Release = options.Release,
+            Channel = xen.ToolChannel,
+            Foreign = xen.Foreign,
+            ToolEvents = xen.ToolEvents,
+            Store = _store,
+            Events = events,
+            Faults = stage => faults.AtStage(stage, Side.Toolstack),
+        });
+    }
+
+    public Xl Xl { get; }
+
+    public DaemonSet Daemons { get; }
+
+    public DomainCreation Create() => Xl.CreateDomain(_options.Configuration ?? ConfigurationFor(_options), _options.Paused);
+
+    /// <summary>Null: no such node.</summary>
+    public string? ReadStore(string path) => _store.Read(0, path, out string value) == Hypervisor.Public.XenErrno.None ? value : null;
+
+    private static DomainConfiguration ConfigurationFor(SessionOptions options) => options.Path == BootPath.Stubdom ? WithStubdom(options) : Plain(options);
+
+    private static DomainConfiguration Plain(SessionOptions options) => new()
+    {
+        Name = options.Guest.Name,
+        Uuid = UuidFor(options.Guest.Name),
+        Type = options.Guest.Type switch
+        {
+            GuestType.Pv => DomainType.pv,
+            GuestType.Pvh => DomainType.pvh,
+            _ => DomainType.hvm,
+        },
+        Kernel = Blob(options.Guest.Kernel),
+        Ramdisk = Blob(options.Guest.Ramdisk),
+        CommandLine = options.Guest.CommandLine,
+        MemoryKiB = options.Guest.MemoryMiB * KiBPerMiB,
+        Vcpus = options.Guest.Vcpus,
+    };
+
+    /// <summary>An HVM guest whose device model runs in a domain of its own: that PV domain runs the scenario's kernel.</summary>
+    private static DomainConfiguration WithStubdom(SessionOptions options) => Plain(options) with
+    {
+        Type = DomainType.hvm,
+        Kernel = new NamedBlob("hvm", BuiltInGuest.Find("hvm")!.Image),
+        DeviceModel = StubdomDeviceModel,
+        StubdomKernel = Blob(options.Guest.Kernel),
+    };
+
+    private static NamedBlob? Blob(NamedBytes? file) => file is null ? null : new NamedBlob(file.Name, file.Bytes);
+
+    /// <summary>xl takes a random one; here the same name always has the same.</summary>
+    private static Guid UuidFor(string name) => new(SHA256.HashData(Encoding.UTF8.GetBytes(name)).AsSpan(0, 16));
+}
