@@ -1,8 +1,6 @@
 using System.Collections.Frozen;
 using Stateless.Reflection;
 using XenSim.Hypervisor;
-using XenSim.Hypervisor.Boot;
-using XenSim.Hypervisor.Boot.Dom0;
 using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.Domains;
 using XenSim.Hypervisor.Public;
@@ -80,8 +78,6 @@ public sealed class BootSession : IDisposable
     /// <summary>The declaration of the path's machine. For a session that is not going to run.</summary>
     public StateMachineInfo Declaration()
     {
-        if (_options.Path == BootPath.Dom0)
-            return Xen.Boot(null).Declaration.GetInfo();
         Xen.CreateControlDomain();
         return new ToolBoot(_options, Xen, Events, _faults).Create().Machine.Declaration.GetInfo();
     }
@@ -97,21 +93,9 @@ public sealed class BootSession : IDisposable
     /// <returns>Null: a domain is built and may run.</returns>
     private SessionOutcome? Build(CancellationToken stop)
     {
-        Dom0Image? dom0 = null;
         if (_options.Path == BootPath.Dom0)
-        {
-            dom0 = BootLoader.Load(_options.Guest, _options.Release, out string? refused);
-            if (refused is not null)
-                return new SessionOutcome(SessionEnd.BuildFailed, $"{_options.Guest.Kernel!.Name}: {refused}", BadImage: true);
-        }
-
-        StageMachine<BootContext> boot = Xen.Boot(dom0);
-        if (Drive(boot.Step, stop) is { } stopped)
-            return stopped;
-        if (boot.Outcome.Failed)
-            return Refused(boot.Outcome, null);
-        if (_options.Path == BootPath.Dom0)
-            return null;
+            return Ended(SessionEnd.Unimplemented, "not implemented: __start_xen");
+        Xen.CreateControlDomain();
         _tools = new ToolBoot(_options, Xen, Events, _faults);
         DomainCreation creation = _tools.Create();
         if (Drive(creation.Machine.Step, stop) is { } stoppedTools)

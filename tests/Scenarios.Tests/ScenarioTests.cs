@@ -1,0 +1,49 @@
+using System.Reflection;
+using XenSim.Simulator;
+using XenSim.Simulator.Scenarios;
+
+namespace XenSim.Scenarios.Tests;
+
+/// <summary>Every scenario file is a test under its own name.</summary>
+public sealed class ScenarioTests
+{
+    private static readonly string s_folder = FindFolder();
+
+    public static IEnumerable<TheoryDataRow<string>> Files
+        => ScenarioFile.Find([s_folder]).Select(f => new TheoryDataRow<string>(Path.GetRelativePath(s_folder, f)) { TestDisplayName = Path.GetRelativePath(s_folder, f) });
+
+    [Theory]
+    [MemberData(nameof(Files))]
+    public void The_scenario_holds(string file)
+    {
+        ScenarioResult result = ScenarioRunner.Run(ScenarioFile.Load(Path.Combine(s_folder, file)), TestContext.Current.CancellationToken);
+        string mismatches = string.Join(Environment.NewLine, result.Mismatches.Select(m => $"{file}:{m.Mark?.Line}: {m.Keyword}: {m.Text}"));
+        Assert.True(result.Verdict == ExitCode.Success, $"{result.Verdict}: {result.Outcome.Detail}{Environment.NewLine}{mismatches}");
+    }
+
+    [Fact]
+    public void Every_path_release_and_flavour_has_a_scenario()
+    {
+        Scenario[] all = [.. ScenarioFile.Find([s_folder]).Select(ScenarioFile.Load)];
+        Assert.Equal(4, all.Select(s => s.Session.Path).Distinct().Count());
+        Assert.Equal(2, all.Select(s => s.Session.Release).Distinct().Count());
+        Assert.Equal(2, all.Select(s => s.Session.Host.Vendor).Distinct().Count());
+        Assert.Equal(2, all.Select(s => s.Session.Host.Bits).Distinct().Count());
+    }
+
+    [Fact]
+    public void No_two_scenarios_have_the_same_name()
+        => Assert.Distinct(ScenarioFile.Find([s_folder]).Select(f => ScenarioFile.Load(f).Name));
+
+    /// <summary>The folder is beside the solution, above wherever the tests were built to.</summary>
+    private static string FindFolder()
+    {
+        for (string? folder = Path.GetDirectoryName(Assembly.GetExecutingAssembly().Location); folder is not null; folder = Path.GetDirectoryName(folder))
+        {
+            if (File.Exists(Path.Combine(folder, "XenSim.sln")))
+                return Path.Combine(folder, "scenarios");
+        }
+
+        throw new DirectoryNotFoundException("XenSim.sln is not above the tests");
+    }
+}
