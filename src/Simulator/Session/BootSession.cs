@@ -73,7 +73,18 @@ public sealed class BootSession : IDisposable
     /// <summary>Null while it runs.</summary>
     public SessionOutcome? Outcome { get; private set; }
 
-    public SessionOutcome Run(CancellationToken stop) => Outcome = Build(stop) ?? RunGuest(stop);
+    public SessionOutcome Run(CancellationToken stop)
+    {
+        try
+        {
+            return Outcome = Build(stop) ?? RunGuest(stop);
+        }
+        catch (NotSupportedException e)
+        {
+            // What is declared but not written says so by this exception, with its name.
+            return Outcome = Ended(SessionEnd.Unimplemented, $"not implemented: {e.Message}");
+        }
+    }
 
     /// <summary>The declaration of the path's machine. For a session that is not going to run.</summary>
     public StateMachineInfo Declaration()
