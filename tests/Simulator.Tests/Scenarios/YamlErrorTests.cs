@@ -37,7 +37,7 @@ public sealed class YamlErrorTests
         { "wrong time", Good + "limits: {virtual-time: 10min}\n", 7, 24, "expected virtual time, as in 10s" },
         { "odd hexadecimal digits", Head + Guest + "expect: {page: {slots: {23: \"51 4\"}}}\n", 6, 29, "pairs of hexadecimal digits" },
         { "slot beyond the page", Head + Guest + "expect: {page: {slots: {128: \"51\"}}}\n", 6, 25, "a slot number from 0 to 127" },
-        { "short digest", Head + Guest + "expect: {page: {sha256: abc}}\n", 6, 25, "a SHA-256, 64 hexadecimal digits" },
+        { "short digest", Head + Guest + "expect: {page: {digest: abc}}\n", 6, 25, "a SHA-256, 64 hexadecimal digits" },
         { "no such register", Head + Guest + "expect: {registers: {rup: 0}}\n", 6, 22, "expected a register, found \"rup\"; did you mean" },
         { "no such start_info field", Head + Guest + "expect: {start-info: {nr_page: 1}}\n", 6, 23, "did you mean \"nr_pages\"?" },
         { "no such result", Head + Guest + "expect: {hypercalls: [{name: x, result: -EPREM}]}\n", 6, 41, "did you mean \"EPERM\"?" },

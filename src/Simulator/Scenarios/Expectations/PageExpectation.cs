@@ -6,7 +6,7 @@ using XenSim.Simulator.Session;
 
 namespace XenSim.Simulator.Scenarios.Expectations;
 
-/// <summary><c>page: {flavour: ring3, sha256: cf2d…, slots: {23: "51 41 53 50"}}</c>: the subject's hypercall page as written.</summary>
+/// <summary><c>page: {flavour: ring3, digest: cf2d…, slots: {23: "51 41 53 50"}}</c>: the subject's hypercall page as written.</summary>
 internal static class PageExpectation
 {
     private const int SlotSize = 32;
@@ -27,7 +27,7 @@ internal static class PageExpectation
     [
         Field<Wanted>.Of("written", "Whether Xen writes a page at all; false: it must not.", new BooleanShape(), (w, v) => w with { Written = v }),
         Field<Wanted>.Of("flavour", "How its stubs enter Xen.", new ChoiceShape<string>("a flavour", s_entryInstructions.Keys.ToDictionary(k => k)), (w, v) => w with { Flavour = v }),
-        Field<Wanted>.Of("sha256", "SHA-256 of the 4096 bytes.", new DigestShape(), (w, v) => w with { Digest = v }),
+        Field<Wanted>.Of("digest", "SHA-256 of the 4096 bytes.", new DigestShape(), (w, v) => w with { Digest = v }),
         Field<Wanted>.Of(
             "slots", "First bytes of slots, by slot number 0 to 127.",
             new MapShape<ulong, byte[]>("slot numbers with bytes", new NumberShape(0, 127, "a slot number"), new BytesShape()), (w, v) => w with { Slots = v }),
@@ -57,7 +57,7 @@ internal static class PageExpectation
         if (wanted.Digest is null)
             return null;
         string actual = Convert.ToHexStringLower(SHA256.HashData(page));
-        return actual == wanted.Digest ? null : $"expected sha256 {wanted.Digest}, got {actual}";
+        return actual == wanted.Digest ? null : $"expected digest {wanted.Digest}, got {actual}";
     }
 
     private static string? Slot(ulong number, byte[] expected, byte[] page)
