@@ -24,6 +24,9 @@ public sealed record ToolstackOptions
     /// <summary>Asked with a stage's name before its work; a failed outcome replaces the work.</summary>
     public Func<string, StageOutcome?>? Faults { get; init; }
 
+    /// <summary>CPUID as dom0's user space sees it (leaf, subleaf → EAX, EBX, ECX, EDX): 4.0's tools read the host's features with it.</summary>
+    public Func<uint, uint, (uint A, uint B, uint C, uint D)> HostCpuid { get; init; } = static (_, _) => default;
+
     /// <summary>gettimeofday of dom0, in microseconds since 1970: only <c>start_time</c> in xenstore shows it.</summary>
     public Func<ulong> MicrosecondsSince1970 { get; init; } = static () => 0;
 }

@@ -1,4 +1,3 @@
-using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Events;
 using XenSim.Hypervisor.Public.Stages;
 using XenSim.Toolstack.Libxl;
@@ -16,8 +15,6 @@ public sealed class Xl(ToolstackOptions options)
     /// <param name="paused">-p: without the unpause at the end.</param>
     public DomainCreation CreateDomain(DomainConfiguration configuration, bool paused)
     {
-        if (options.Release == XenRelease.V4_0)
-            throw new NotSupportedException("the 4.0 call path is declared, its work is not there yet");
         DomainBuild build = new(options, configuration, paused);
         Stage<DomainBuild> root = CallPaths.CreateDomain(options.Release);
         return new DomainCreation(build, new StageMachine<DomainBuild>(root, build, Side.Toolstack, options.Events, options.Faults));

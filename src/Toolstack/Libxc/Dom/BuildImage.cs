@@ -110,8 +110,10 @@ internal static class BuildImage
             return p2m;
         ulong startInfo = AllocSegment.Page40(dom), xenstore = AllocSegment.Page40(dom), console = AllocSegment.Page40(dom);
         dom.Layout = dom.Layout with { StartInfoPfn = startInfo, XenstorePfn = xenstore, ConsolePfn = console };
-        if (dom.Translated)
-            dom.Layout = dom.Layout with { SharedInfoPfn = AllocSegment.Page40(dom) };
+        if (!dom.Translated)
+            return StageOutcome.Ok;
+        ulong sharedInfo = AllocSegment.Page40(dom);
+        dom.Layout = dom.Layout with { SharedInfoPfn = sharedInfo };
         return StageOutcome.Ok;
     }
 
@@ -135,7 +137,8 @@ internal static class BuildImage
     public static StageOutcome BootStack40(DomainBuild build)
     {
         DomImage dom = build.Current.Image!;
-        dom.Layout = dom.Layout with { BootstackPfn = AllocSegment.Page40(dom) };
+        ulong stack = AllocSegment.Page40(dom);
+        dom.Layout = dom.Layout with { BootstackPfn = stack };
         return StageOutcome.Ok;
     }
 

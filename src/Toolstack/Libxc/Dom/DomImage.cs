@@ -111,6 +111,9 @@ public sealed class DomImage
     /// <summary>What xc_dom_parse_image leaves.</summary>
     public ParsedKernel? Kernel { get; internal set; }
 
+    /// <summary>The image that 4.0's HVM builder loads.</summary>
+    internal ElfImage? HvmImage { get; set; }
+
     public GuestArch? Arch { get; internal set; }
 
     public GuestMemory Memory { get; internal set; } = new(0, []);
