@@ -22,7 +22,7 @@ public sealed partial class Xen : IDisposable
     /// <summary>The first megabyte belongs to DOMID_IO (RELEASE-4.0.4 mm.c: arch_init_memory).</summary>
     private const ulong LowMegabyteFrames = 0x100;
 
-    private readonly SortedList<ushort, Domain> _domains = [];
+    private readonly List<Domain> _domains = [];
     private readonly Queue<Domain> _shutDown = [];
     private readonly HashSet<string> _reported = [];
     private string? _stopRequest;
@@ -78,7 +78,7 @@ public sealed partial class Xen : IDisposable
     public HvmFunctionTable? Hvm { get; set; }
 
     /// <summary>Living domains in order of their numbers.</summary>
-    public IReadOnlyList<Domain> Domains => (IReadOnlyList<Domain>)_domains.Values;
+    public IReadOnlyList<Domain> Domains => _domains;
 
     /// <summary>The host's memory map, which only a privileged domain sees. Boot sets the firmware's.</summary>
     public IReadOnlyList<E820Entry> HostMemoryMap { get; set; }
@@ -111,7 +111,16 @@ public sealed partial class Xen : IDisposable
 
     private Domain Dom0 => FindDomain(DomainId.Dom0) ?? throw new InvalidOperationException("there is no dom0: boot one, or call CreateControlDomain");
 
-    public Domain? FindDomain(DomainId id) => _domains.GetValueOrDefault(id.Value);
+    public Domain? FindDomain(DomainId id)
+    {
+        foreach (Domain d in _domains)
+        {
+            if (d.Id == id)
+                return d;
+        }
+
+        return null;
+    }
 
     /// <summary>
     /// A domain 0 without code: it owns no page and runs nothing, but the tools' calls come from it. What stands in when the
@@ -128,7 +137,8 @@ public sealed partial class Xen : IDisposable
     public Domain CreateDomain(DomainId id, DomainKind kind)
     {
         Domain d = new(this, id, kind);
-        _domains.Add(id.Value, d);
+        int place = _domains.FindIndex(x => x.Id.Value > id.Value);
+        _domains.Insert(place < 0 ? _domains.Count : place, d);
         if (id != DomainId.Dom0)
             d.PauseByController();
         Events.Emit(new DomainCreated(id));
@@ -141,7 +151,7 @@ public sealed partial class Xen : IDisposable
         for (ushort i = 1; i < DomainId.FirstReserved.Value; i++)
         {
             ushort id = (ushort)((_rover + i) % DomainId.FirstReserved.Value);
-            if (id != 0 && !_domains.ContainsKey(id))
+            if (id != 0 && FindDomain(new DomainId(id)) is null)
             {
                 _rover = id;
                 return new DomainId(id);
@@ -151,7 +161,7 @@ public sealed partial class Xen : IDisposable
         return null;
     }
 
-    internal void Remove(Domain domain) => _domains.Remove(domain.Id.Value);
+    internal void Remove(Domain domain) => _domains.Remove(domain);
 
     /// <summary>Runs guests until something in <paramref name="limits"/> or a guest itself stops the run.</summary>
     public RunStop Run(RunLimits limits) => Scheduler.Run(limits);
@@ -226,7 +236,7 @@ public sealed partial class Xen : IDisposable
 
     public void Dispose()
     {
-        foreach (Domain d in _domains.Values)
+        foreach (Domain d in _domains)
             d.Dispose();
         Memory.Dispose();
     }

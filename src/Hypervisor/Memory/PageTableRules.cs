@@ -140,7 +140,7 @@ public sealed class PageTableRules
         if ((entry & Pte.Present) == 0)
             return;
         Mfn mfn = new(Pte.FrameOf(entry));
-        if (!_frames.IsValid(mfn) || mfn == table || _frames[mfn].Owner is PageInfo.NoOwner || _frames[mfn].Owner == DomainId.Io.Value)
+        if (!_frames.IsValid(mfn) || (level > 1 && mfn == table) || _frames[mfn].Owner is PageInfo.NoOwner || _frames[mfn].Owner == DomainId.Io.Value)
             return;
         if (level > 1 || (entry & Pte.Writable) != 0)
             _types.PutPageAndType(mfn);
