@@ -1,9 +1,13 @@
+using XenSim.Hypervisor.Boot;
+using XenSim.Hypervisor.Boot.Dom0;
 using XenSim.Hypervisor.Hvm;
 using XenSim.Hypervisor.HypercallPages;
+using XenSim.Hypervisor.Public.Events;
+using XenSim.Hypervisor.Public.Stages;
 
 namespace XenSim.Hypervisor;
 
-/// <summary>The parts of Xen's global state that its boot decides.</summary>
+/// <summary>Xen's boot, and the parts of its global state that the boot decides.</summary>
 public sealed partial class Xen
 {
     /// <summary><c>hvm_funcs</c>: null until hvm_enable ran, and for good on a host without usable VMX or SVM.</summary>
@@ -11,6 +15,14 @@ public sealed partial class Xen
 
     /// <summary><c>hvm_enabled</c>.</summary>
     public bool HvmEnabled => HvmFunctions is not null;
+
+    /// <summary>What I/O dom0 may not touch; null until it is constructed.</summary>
+    public Dom0Permissions? HardwareDomainPermissions { get; internal set; }
+
+    /// <summary><c>__start_xen</c> up to the idle loop. To be run once, before anything else.</summary>
+    /// <param name="dom0">The boot loader's modules. Null: a control domain without code stands in for dom0, so that the tools have one.</param>
+    public StageMachine<BootContext> Boot(Dom0Image? dom0)
+        => new(StartXen.Tree(Options), new BootContext(this, dom0), Side.Hypervisor, Events, Options.StageFaults);
 
     /// <summary>What decides the flavour of a page written for a domain now: <c>hypercall_page_initialise</c>, <c>init_hypercall_page</c>.</summary>
     public HypercallPageSelection PageSelectionFor(Domains.Domain domain)

@@ -1,0 +1,58 @@
+using XenSim.Hypervisor.Boot.Hosts;
+
+namespace XenSim.Hypervisor.Boot.Dom0;
+
+/// <summary>An inclusive range of ports or frames.</summary>
+public readonly record struct IoRange(ulong First, ulong Last);
+
+/// <summary>What dom0, which is permitted all I/O, is then denied.</summary>
+/// <remarks>Source: RELEASE-4.0.4 xen/arch/x86/domain_build.c: construct_dom0; stable-4.17 dom0_build.c: dom0_setup_permissions.</remarks>
+public sealed record Dom0Permissions(IReadOnlyList<IoRange> DeniedPorts, IReadOnlyList<IoRange> DeniedFrames)
+{
+    private const int PageShift = 12;
+    private const ulong FirstMegabyteFrame = 0x100;
+
+    /// <param name="ioportsDisable">Value of <c>dom0_ioports_disable=</c>: hexadecimal ranges.</param>
+    /// <param name="print">Gets the lines that Xen prints about them.</param>
+    internal static Dom0Permissions For(
+        HostFirmware firmware, IReadOnlyList<E820Entry> memoryMap, string? ioportsDisable, Action<string> print)
+    {
+        List<IoRange> ports =
+        [
+            new(0x20, 0x21), new(0xA0, 0xA1), // interrupt controllers
+            new(0x40, 0x43), new(0x61, 0x61), // timer, and its channel 2 with the speaker
+            new(firmware.PmTimerPort, firmware.PmTimerPort + 3),
+            new(0xCFC, 0xCFF), // PCI configuration data; the address port is emulated
+        ];
+        foreach (string item in ioportsDisable?.Split(',') ?? [])
+        {
+            if (TryRange(item) is not { } range)
+            {
+                print($"Invalid ioport range <{item}> in dom0_ioports_disable, skipping");
+                continue;
+            }
+
+            print($"Disabling dom0 access to ioport range {range.First:x4}-{range.Last:x4}");
+            ports.Add(range);
+        }
+
+        List<IoRange> frames = [Page(firmware.LocalApicAddress), Page(firmware.IoApicAddress)];
+        frames.AddRange(memoryMap.Where(e => e.Type == E820Type.UNUSABLE)
+            .Select(e => new IoRange(Math.Max(e.Start >> PageShift, FirstMegabyteFrame), (e.End - 1) >> PageShift))
+            .Where(r => r.First <= r.Last));
+        return new Dom0Permissions(ports, frames);
+    }
+
+    private static IoRange Page(ulong address) => new(address >> PageShift, address >> PageShift);
+
+    private static IoRange? TryRange(string text)
+    {
+        string[] ends = text.Split('-');
+        bool valid = ends.Length is 1 or 2 && ends.All(e => e.Length is > 0 and <= 8 && e.All(char.IsAsciiHexDigit));
+        if (!valid)
+            return null;
+        ulong first = Convert.ToUInt64(ends[0], 16);
+        ulong last = Convert.ToUInt64(ends[^1], 16);
+        return first <= last && last < 0x10000 ? new IoRange(first, last) : null;
+    }
+}

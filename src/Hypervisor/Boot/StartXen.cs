@@ -1,0 +1,63 @@
+using XenSim.Hypervisor.Domains;
+using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Stages;
+
+namespace XenSim.Hypervisor.Boot;
+
+/// <summary>What the declarations of both releases' <c>__start_xen</c> are made of.</summary>
+public static class StartXen
+{
+    /// <summary>The declaration for a build: release, word size.</summary>
+    public static Stage<BootContext> Tree(XenOptions options)
+        => options.Release == XenRelease.V4_0 ? StartXen40.Tree(options.Host64) : StartXen417.Tree();
+
+    internal static Stage<BootContext> Step(string name, string source, Action<BootContext>? work = null) => new()
+    {
+        Name = name,
+        Source = source,
+        Enter = work is null
+            ? null
+            : c =>
+            {
+                work(c);
+                return StageOutcome.Ok;
+            },
+    };
+
+    internal static bool HasKernel(BootContext c) => c.Image is not null;
+
+    internal static bool HasNoKernel(BootContext c) => c.Image is null;
+
+    /// <summary>domain_create(0) with its first vCPU.</summary>
+    internal static void CreateDom0(BootContext c)
+    {
+        uint vcpus = Dom0MaxVcpus(c);
+        c.Dom0 = c.Xen.CreateDomain(DomainId.Dom0, new DomainKind { IsPrivileged = true, MaxVcpus = vcpus, IsXenStore = true });
+    }
+
+    internal static void AddFirstVcpu(BootContext c) => c.Dom0!.AddVcpu();
+
+    /// <summary>Without a kernel: the tools' calls need a caller.</summary>
+    internal static void CreateControlDomain(BootContext c) => c.Dom0 = c.Xen.CreateControlDomain();
+
+    /// <summary>A failed construct_dom0 that did not panic itself.</summary>
+    internal static StageOutcome ConstructionFailed(BootContext c, StageOutcome failure, string message)
+        => c.Panicked ? failure : c.Panic(message) with { Code = failure.Code, Errno = failure.Errno };
+
+    /// <summary>domain_unpause_by_systemcontroller: dom0 runs as soon as the scheduler comes to it.</summary>
+    internal static void Unpause(BootContext c)
+    {
+        Domain d = c.Dom0!;
+        if (d.ControllerPauseCount == 0)
+            d.PauseByController();
+        d.UnpauseByController();
+    }
+
+    /// <summary>dom0_max_vcpus=, by default as many as CPUs are online: one.</summary>
+    private static uint Dom0MaxVcpus(BootContext c)
+    {
+        const uint mostLegacy = 32;
+        string option = c.CommandLine.Option("dom0_max_vcpus")?.Split('-')[^1] ?? "";
+        return uint.TryParse(option, System.Globalization.CultureInfo.InvariantCulture, out uint n) && n > 0 ? Math.Min(n, mostLegacy) : 1;
+    }
+}
