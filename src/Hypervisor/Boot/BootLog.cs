@@ -1,5 +1,6 @@
 using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Numbers;
 
 namespace XenSim.Hypervisor.Boot;
 
@@ -15,7 +16,8 @@ internal static class BootLog
     {
         var p = c.Xen.Profile;
         bool is40 = p.Release == XenRelease.V4_0;
-        string number = $"{p.Version >> 16}.{p.Version & 0xFFFF}{p.ExtraVersion}";
+        uint version = InterfaceVersions.XenVersion(p.Release);
+        string number = $"{version >> 16}.{version & 0xFFFF}{InterfaceVersions.ExtraVersion(p.Release)}";
         string debug = is40 ? "" : $" debug={(c.Xen.Options.DebugBuild ? "y" : "n")}";
         c.Print($"Xen version {number} (@) ({p.Compiler}){debug} {p.CompileDate}");
         c.Print($"Latest ChangeSet: {p.Changeset}");

@@ -170,7 +170,7 @@ internal static class CpuVendors
     {
         if (c.StartedHvm is not { } table)
             return;
-        c.Xen.HvmFunctions = table;
+        c.Xen.Hvm = table;
         c.Print($"HVM: {table.Name} enabled");
         if (!table.HapSupported)
             return;

@@ -1,6 +1,7 @@
 using XenSim.Hypervisor.Boot.Dom0;
 using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Hypervisor.Public.Stages;
 using static XenSim.Hypervisor.Boot.StartXen;
 

@@ -1,6 +1,5 @@
 using XenSim.Hypervisor.Boot;
 using XenSim.Hypervisor.Boot.Dom0;
-using XenSim.Hypervisor.Hvm;
 using XenSim.Hypervisor.HypercallPages;
 using XenSim.Hypervisor.Public.Events;
 using XenSim.Hypervisor.Public.Stages;
@@ -10,12 +9,6 @@ namespace XenSim.Hypervisor;
 /// <summary>Xen's boot, and the parts of its global state that the boot decides.</summary>
 public sealed partial class Xen
 {
-    /// <summary><c>hvm_funcs</c>: null until hvm_enable ran, and for good on a host without usable VMX or SVM.</summary>
-    public HvmFunctionTable? HvmFunctions { get; internal set; }
-
-    /// <summary><c>hvm_enabled</c>.</summary>
-    public bool HvmEnabled => HvmFunctions is not null;
-
     /// <summary>What I/O dom0 may not touch; null until it is constructed.</summary>
     public Dom0Permissions? HardwareDomainPermissions { get; internal set; }
 
@@ -26,5 +19,5 @@ public sealed partial class Xen
 
     /// <summary>What decides the flavour of a page written for a domain now: <c>hypercall_page_initialise</c>, <c>init_hypercall_page</c>.</summary>
     public HypercallPageSelection PageSelectionFor(Domains.Domain domain)
-        => new(Options.Release, Options.Host64, Options.SupervisorModeKernel, HvmFunctions?.Flavour, domain.IsHvm, domain.Is32BitPv);
+        => new(Options.Release, Options.Host64, Options.SupervisorModeKernel, Hvm?.Flavour, domain.IsHvm, domain.Is32BitPv);
 }

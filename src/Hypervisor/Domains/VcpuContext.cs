@@ -12,8 +12,8 @@ namespace XenSim.Hypervisor.Domains;
 public static class VcpuContext
 {
     // What a PV vCPU's CR0 and CR4 read as (oracle: vcpu0-context of every PV guest).
-    private const ulong PvCr0 = 0x8005_0033;
-    private const ulong PvCr4 = 0x660;
+    internal const ulong PvCr0 = 0x8005_0033;
+    internal const ulong PvCr4 = 0x660;
     private const ulong Cr0TaskSwitched = 8;
 
     // The processor under a PV guest: PAE, PGE, OSFXSR, OSXMMEXCPT.

@@ -35,7 +35,8 @@ internal static class AddressSize
         return XenErrno.None;
     }
 
-    private static XenErrno Switch(Domain domain, bool compat)
+    /// <summary>switch_compat, switch_native: only before the domain has a page.</summary>
+    internal static XenErrno Switch(Domain domain, bool compat)
     {
         // 4.0 looks at the pages first, 4.17 lets a switch to the present width pass: both refuse once memory is there.
         bool v40 = domain.Xen.Profile.Release == XenRelease.V4_0;

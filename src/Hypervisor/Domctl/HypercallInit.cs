@@ -39,8 +39,7 @@ internal static class HypercallInit
     public static void hypercall_page_initialise(Domain domain, Mfn frame)
     {
         Xen xen = domain.Xen;
-        HypercallPageFlavour flavour = new HypercallPageSelection(
-            xen.Options.Release, xen.Options.Host64, xen.Options.SupervisorModeKernel, xen.Hvm?.Flavour, domain.IsHvm, domain.Is32BitPv).Flavour;
+        HypercallPageFlavour flavour = xen.PageSelectionFor(domain).Flavour;
         HypercallPage.Initialise(xen.Memory.Writable(frame.Value), flavour, xen.Options.Release, xen.Options.HypercallEntry);
         if (xen.Events.Wants<PageWritten>())
             xen.Events.Emit(new PageWritten(domain.Id, frame, xen.M2p.Get(frame), HypercallPage.WriterOf(flavour, xen.Options.Release), "hypercall page"));

@@ -47,7 +47,7 @@ public sealed partial class BootLogTests
         Assert.False(run.Outcome.Failed, run.Outcome.Message);
         Assert.NotNull(run.Xen.FindDomain(DomainId.Dom0));
         Assert.DoesNotContain("construct_dom0", run.Stages);
-        Assert.True(run.Xen.HvmEnabled);
+        Assert.NotNull(run.Xen.Hvm);
     }
 
     private static string[] Golden(string name)

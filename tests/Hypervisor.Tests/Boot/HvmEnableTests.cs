@@ -17,7 +17,7 @@ public sealed class HvmEnableTests
 
         AssertInOrder(run.Log, "(XEN) HVM: ASIDs enabled.", "(XEN) HVM: SVM enabled", "(XEN) HVM: Hardware Assisted Paging detected.");
         AssertInOrder(run.Stages, "early_cpu_init", "intel_cpu_init", "amd_init_cpu", "identify_cpu", "init_amd", "start_svm", "svm_cpu_up", "hvm_enable");
-        Assert.Equal(HypercallPageFlavour.Svm, run.Xen.HvmFunctions!.Flavour);
+        Assert.Equal(HypercallPageFlavour.Svm, run.Xen.Hvm!.Flavour);
     }
 
     [Fact]
@@ -29,7 +29,7 @@ public sealed class HvmEnableTests
             run.Log, "(XEN) VMX: Supported advanced features:", "(XEN)  - Extended Page Tables (EPT)", "(XEN) HVM: VMX enabled",
             "(XEN) HVM: Hardware Assisted Paging detected.");
         AssertInOrder(run.Stages, "identify_cpu", "init_intel", "start_vmx", "vmx_cpu_up", "hvm_enable", "iommu_setup");
-        Assert.Equal(HypercallPageFlavour.Vmx, run.Xen.HvmFunctions!.Flavour);
+        Assert.Equal(HypercallPageFlavour.Vmx, run.Xen.Hvm!.Flavour);
     }
 
     [Theory]
@@ -40,7 +40,7 @@ public sealed class HvmEnableTests
         using BootRun run = Boot(XenRelease.V4_17, host);
 
         AssertInOrder(run.Stages, "identify_cpu", "init_speculation_mitigations", "do_presmp_initcalls", "hvm_enable", start, "alternative_branches");
-        Assert.Equal(flavour, run.Xen.HvmFunctions!.Flavour);
+        Assert.Equal(flavour, run.Xen.Hvm!.Flavour);
     }
 
     [Theory]
@@ -54,7 +54,7 @@ public sealed class HvmEnableTests
         using BootRun run = Boot(release, host, h => h.WithMsr(msr, value));
 
         AssertInOrder(run.Log, $"(XEN) {reason}", $"(XEN) {line}");
-        Assert.False(run.Xen.HvmEnabled);
+        Assert.Null(run.Xen.Hvm);
         Assert.False(run.Outcome.Failed);
         Assert.Contains(run.Events.OfType<StageFailed>(), f => f.Message == reason);
     }
@@ -64,7 +64,7 @@ public sealed class HvmEnableTests
     {
         using BootRun run = Boot(XenRelease.V4_0, HostModels.Intel, h => h.WithMsr(Msr.FeatureControl, 0));
 
-        Assert.True(run.Xen.HvmEnabled);
+        Assert.NotNull(run.Xen.Hvm);
     }
 
     [Theory]
@@ -74,7 +74,7 @@ public sealed class HvmEnableTests
     {
         using BootRun run = Boot(release, HostModels.Amd, h => h.WithCpuid(0x80000001, 0, h.Cpuid(0x80000001, 0) with { Ecx = 0 }));
 
-        Assert.False(run.Xen.HvmEnabled);
+        Assert.Null(run.Xen.Hvm);
         Assert.DoesNotContain(run.Log, l => l.Contains("HVM:", StringComparison.Ordinal) || l.Contains("SVM:", StringComparison.Ordinal));
     }
 

@@ -1,4 +1,3 @@
-using XenSim.Guest.Cpu;
 using XenSim.Hypervisor.Domains;
 using XenSim.Hypervisor.HypercallPages;
 using XenSim.Hypervisor.Memory;
@@ -6,6 +5,7 @@ using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Elf;
 using XenSim.Hypervisor.Public.Events;
 using XenSim.Hypervisor.Public.Stages;
+using XenSim.Hypervisor.Public.Wire;
 
 namespace XenSim.Hypervisor.Boot.Dom0;
 
@@ -17,7 +17,6 @@ internal static class Dom0Load
     private const int UpcallMaskOffset = 1;
     private const int SupervisorModeFeature = 3; // XENFEAT_supervisor_mode_kernel
     private const ulong InterruptFlag = 1 << 9;
-    private const ulong ReservedFlag = 1 << 1;
 
     // FLAT_KERNEL_* of the public headers: arch-x86/xen-x86_32.h and xen-x86_64.h.
     private const ushort KernelCs32 = 0xE019;
@@ -133,13 +132,30 @@ internal static class Dom0Load
         ushort cs = (ushort)((native ? KernelCs64 : KernelCs32) & ~rpl);
         v.KernelSs = ss;
         v.KernelSp = b.Layout.Stack.End;
-        PvVcpuStart.Enter(v, cs, ss, ds);
-        for (Gpr r = Gpr.Rax; r <= Gpr.R15; r++)
-            v.Cpu[r] = 0;
-        v.Cpu[Gpr.Rsp] = b.Layout.Stack.End;
-        v.Cpu[Gpr.Rsi] = b.Layout.StartInfo.Start;
-        v.Cpu.Rip = b.Kernel.Parameters.VirtEntry;
-        v.Cpu.Rflags = InterruptFlag | ReservedFlag;
+        v.ControlRegisters[0] = VcpuContext.PvCr0;
+        v.ControlRegisters[4] = VcpuContext.PvCr4;
+        if (!native)
+        {
+            v.EventCallback = v.EventCallback with { Cs = cs };
+            v.FailsafeCallback = v.FailsafeCallback with { Cs = cs };
+        }
+
+        VcpuGuestContext context = new();
+        context.UserRegs = new CpuUserRegs
+        {
+            Rip = b.Kernel.Parameters.VirtEntry,
+            Rsp = b.Layout.Stack.End,
+            Rsi = b.Layout.StartInfo.Start,
+            Rflags = InterruptFlag,
+            Cs = cs,
+            Ss = ss,
+            Ds = ds,
+            Es = ds,
+            Fs = ds,
+            Gs = ds,
+        };
+        VcpuContext.LoadProcessor(v, context);
+        GuestTime.UpdateWallClock(b.Domain);
         v.IsInitialised = true;
         v.BringUp();
         return StageOutcome.Ok;

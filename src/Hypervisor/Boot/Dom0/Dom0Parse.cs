@@ -1,4 +1,4 @@
-using XenSim.Hypervisor.Domains;
+using XenSim.Hypervisor.Domctl;
 using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Elf;
 using XenSim.Hypervisor.Public.Events;
@@ -96,12 +96,10 @@ internal static class Dom0Parse
     /// <summary>The domain becomes a 32-bit one: switch_compat in 4.17, a few assignments in 4.0.</summary>
     public static StageOutcome SwitchCompat(BootContext c)
     {
-        Domain d = c.Dom0!;
-        d.Is32BitPv = true;
-        d.SharedInfo.Layout = SharedInfoLayout.X32;
-        foreach (Vcpu v in d.Vcpus)
-            c.Xen.Mappings.MapXenGdt(d.PerDomain, v.Id, compat: true);
-        return StageOutcome.Ok;
+        XenErrno errno = AddressSize.Switch(c.Dom0!, compat: true);
+        return errno == XenErrno.None
+            ? StageOutcome.Ok
+            : Refuse(c, errno, $"Dom0 failed to switch to compat: {errno.ToResult()}");
     }
 
     public static StageOutcome ComputePages(BootContext c)

@@ -1,4 +1,5 @@
 using XenSim.Hypervisor.Boot.Hosts;
+using XenSim.Hypervisor.Public.Numbers;
 
 namespace XenSim.Hypervisor.Boot.Dom0;
 

@@ -1,14 +1,6 @@
-namespace XenSim.Hypervisor.Boot.Hosts;
+using XenSim.Hypervisor.Public.Numbers;
 
-/// <summary>Type of a memory range in the BIOS's map. Source: stable-4.17 xen/arch/x86/include/asm/e820.h.</summary>
-public enum E820Type : uint
-{
-    RAM = 1,
-    RESERVED = 2,
-    ACPI = 3,
-    NVS = 4,
-    UNUSABLE = 5,
-}
+namespace XenSim.Hypervisor.Boot.Hosts;
 
 /// <summary>A range of the BIOS's memory map. Unit: bytes; <paramref name="End"/> is exclusive.</summary>
 public readonly record struct E820Entry(ulong Start, ulong End, E820Type Type);

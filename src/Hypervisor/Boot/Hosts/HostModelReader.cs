@@ -2,6 +2,7 @@ using System.Collections.Frozen;
 using System.Globalization;
 using System.Text.Json;
 using XenSim.Guest.Cpu;
+using XenSim.Hypervisor.Public.Numbers;
 
 namespace XenSim.Hypervisor.Boot.Hosts;
 

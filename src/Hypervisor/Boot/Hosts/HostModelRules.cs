@@ -1,3 +1,5 @@
+using XenSim.Hypervisor.Public.Numbers;
+
 namespace XenSim.Hypervisor.Boot.Hosts;
 
 /// <summary>What must hold in a host model beyond its form, so that Xen can boot on it and says what a real one would say.</summary>

@@ -1,5 +1,6 @@
 using XenSim.Guest.Cpu;
 using XenSim.Hypervisor.Boot.Hosts;
+using XenSim.Hypervisor.Public.Numbers;
 
 namespace XenSim.Hypervisor.Tests.Boot.Hosts;
 
