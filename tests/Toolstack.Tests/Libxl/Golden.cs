@@ -31,7 +31,7 @@ internal static partial class Golden
             MemoryKiB = 256 * 1024,
             Kernel = Kernel(name, "vmlinuz-6.1.0-56-amd64"),
             Ramdisk = Initrd(),
-            CommandLine = "console=hvc0 earlyprintk=xen",
+            CommandLine = "console=hvc0 earlyprintk=xen panic=1",
             Uuid = Handle(name),
         },
         "grub-pvh" => new() { Name = name, Type = DomainType.pvh, MemoryKiB = 128 * 1024, Kernel = Kernel(name, "grub-i386-xen_pvh.bin", is64: false), Uuid = Handle(name) },

@@ -23,7 +23,7 @@ public sealed record PageTablePlan(GuestArch Arch, IReadOnlyList<TableMapping> M
 
 /// <summary>How many page tables a layout needs.</summary>
 /// <remarks>Source: RELEASE-4.0.4 tools/libxc/xc_dom_x86.c: count_pgtables, nr_page_tables; stable-4.17 tools/libs/guest/xg_dom_x86.c: count_pgtables, alloc_pgtables_pv.</remarks>
-internal static class PageTableCount
+public static class PageTableCount
 {
     private const ulong PageSize = 4096;
 

@@ -18,8 +18,9 @@ internal static class StartOfDay
     public static StageOutcome StartInfo64(DomainBuild build)
     {
         DomImage dom = build.Current.Image!;
+        GuestPages? mapped = dom.Windows.Map(dom.Layout.StartInfoPfn, 1);
         dom.Log.Print("start_info_x86_64: called");
-        if (dom.Windows.Map(dom.Layout.StartInfoPfn, 1) is not { } page)
+        if (mapped is not { } page)
             return StageOutcome.Fail(-1);
         Segment? p2m = dom.Layout.Find("phys2mach");
         StartInfo64 info = new()
@@ -48,8 +49,9 @@ internal static class StartOfDay
     public static StageOutcome StartInfo32(DomainBuild build)
     {
         DomImage dom = build.Current.Image!;
+        GuestPages? mapped = dom.Windows.Map(dom.Layout.StartInfoPfn, 1);
         dom.Log.Print("start_info_x86_32: called");
-        if (dom.Windows.Map(dom.Layout.StartInfoPfn, 1) is not { } page)
+        if (mapped is not { } page)
             return StageOutcome.Fail(-1);
         StartInfo32 info = new()
         {
