@@ -12,7 +12,8 @@ internal sealed class RunView(Terminal terminal, bool stages)
     public ScenarioResult Show(Scenario scenario)
     {
         ScenarioResult result = terminal.Interactive ? Live(scenario) : Plain(scenario);
-        foreach (Mismatch mismatch in result.Mismatches)
+        // After a stop at something unimplemented every mismatch is a consequence of it.
+        foreach (Mismatch mismatch in result.Verdict == ExitCode.Unimplemented ? [] : result.Mismatches)
         {
             string place = mismatch.Mark is { } m ? $"{scenario.File}:{m.Line}:{m.Column}" : scenario.File;
             terminal.Out.WriteLine($"    {place}: {mismatch.Keyword}: {mismatch.Text}");

@@ -1,5 +1,7 @@
 using Stateless.Reflection;
+using XenSim.Hypervisor.Boot;
 using XenSim.Hypervisor.Public;
+using XenSim.Simulator.Tracing;
 using XenSim.Toolstack.Profiles;
 
 namespace XenSim.Simulator.Session;
@@ -21,7 +23,7 @@ public static class BootPaths
         BootPath.DomU => StageInfo.Flatten(CallPaths.CreateDomain(release), without: "HVM"),
         BootPath.Hvm => StageInfo.Flatten(CallPaths.CreateDomain(release), without: "PV"),
         BootPath.Stubdom => StageInfo.Flatten(CallPaths.CreateDomain(release)),
-        BootPath.Dom0 => throw new Input.InputException("dom0", "the stages of __start_xen are not declared yet"),
+        BootPath.Dom0 => StageInfo.Flatten(StartXen.Tree(BootSession.XenOptionsFor(new SessionOptions { Release = release }, new EventStream(() => 0), new FaultPlan([])))),
         _ => throw new ArgumentOutOfRangeException(nameof(path), path, "no such path"),
     };
 

@@ -1,6 +1,8 @@
 using System.Collections.Frozen;
 using Stateless.Reflection;
 using XenSim.Hypervisor;
+using XenSim.Hypervisor.Boot;
+using XenSim.Hypervisor.Boot.Dom0;
 using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.Domains;
 using XenSim.Hypervisor.Public;
@@ -89,6 +91,8 @@ public sealed class BootSession : IDisposable
     /// <summary>The declaration of the path's machine. For a session that is not going to run.</summary>
     public StateMachineInfo Declaration()
     {
+        if (_options.Path == BootPath.Dom0)
+            return Xen.Boot(null).Declaration.GetInfo();
         Xen.CreateControlDomain();
         return new ToolBoot(_options, Xen, Events, _faults).Create().Machine.Declaration.GetInfo();
     }
@@ -104,9 +108,21 @@ public sealed class BootSession : IDisposable
     /// <returns>Null: a domain is built and may run.</returns>
     private SessionOutcome? Build(CancellationToken stop)
     {
+        Dom0Image? dom0 = null;
         if (_options.Path == BootPath.Dom0)
-            return Ended(SessionEnd.Unimplemented, "not implemented: __start_xen");
-        Xen.CreateControlDomain();
+        {
+            dom0 = BootLoader.Load(_options.Guest, _options.Release, out string? refused);
+            if (refused is not null)
+                return new SessionOutcome(SessionEnd.BuildFailed, $"{_options.Guest.Kernel!.Name}: {refused}", BadImage: true);
+        }
+
+        StageMachine<BootContext> boot = Xen.Boot(dom0);
+        if (Drive(boot.Step, stop) is { } stopped)
+            return stopped;
+        if (boot.Outcome.Failed)
+            return Refused(boot.Outcome, null);
+        if (_options.Path == BootPath.Dom0)
+            return null;
         _tools = new ToolBoot(_options, Xen, Events, _faults);
         DomainCreation creation = _tools.Create();
         if (Drive(creation.Machine.Step, stop) is { } stoppedTools)

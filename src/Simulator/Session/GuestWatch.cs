@@ -33,7 +33,7 @@ internal sealed class GuestWatch(SessionOptions options) : IEventConsumer
     /// <summary>Reason of the subject's shutdown, once it has shut down.</summary>
     public uint? ShutdownReason { get; private set; }
 
-    /// <summary>The first failure that nobody injected, which explains the ones after it.</summary>
+    /// <summary>The first failure that nobody injected, which explains the ones after it; the tools' one before that of a domctl behind it.</summary>
     public StageFailed? FirstFailure { get; private set; }
 
     /// <summary>What XenSim lacks and stopped at, by name.</summary>
@@ -66,7 +66,8 @@ internal sealed class GuestWatch(SessionOptions options) : IEventConsumer
                 Unimplemented ??= $"{missing.Name}: {missing.Detail}";
                 break;
             case StageFailed { Injected: false } failed:
-                FirstFailure ??= failed;
+                if (FirstFailure is null || (FirstFailure.Side == Side.Hypervisor && failed.Side == Side.Toolstack))
+                    FirstFailure = failed;
                 break;
             case ConsoleOutput output when output.Domain == Subject:
                 OnConsole(output.Bytes);
