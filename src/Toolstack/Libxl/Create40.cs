@@ -20,7 +20,7 @@ internal static class Create40
     {
         if (build.Guest.Configuration.SourceName is { } name)
             build.Log.Stderr($"Parsing config file {name}");
-        return StageOutcome.Ok;
+        return build.Guest.Configuration.Type == DomainType.pvh ? Finish417.NotHere(build, "type=\"pvh\" under 4.0", ours: false) : StageOutcome.Ok;
     }
 
     public static StageOutcome Exit(DomainBuild build)

@@ -1,3 +1,4 @@
+using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Events;
 using XenSim.Hypervisor.Public.Stages;
 using XenSim.Toolstack.Libxc;
@@ -15,7 +16,15 @@ internal static class Finish417
     {
         if (build.Guest.Configuration.SourceName is { } name)
             build.Log.Stderr($"Parsing config from {name}");
-        return StageOutcome.Ok;
+        return build.Guest.Configuration.Type == DomainType.hvm ? NotHere(build, "type=\"hvm\" under 4.17", ours: true) : StageOutcome.Ok;
+    }
+
+    /// <summary>Stops by name before anything has been made.</summary>
+    internal static StageOutcome NotHere(DomainBuild build, string what, bool ours)
+    {
+        string text = ours ? $"XenSim does not build this yet: {what}" : $"no such domain in this release: {what}";
+        build.Options.Events.Emit(new NotImplementedHere("xl create", what, ours));
+        return StageOutcome.Fail(LibxlError.INVAL, XenErrno.EOPNOTSUPP, text);
     }
 
     /// <summary>xl returns -rc: ERROR_FAIL and all others below it end as their own number; the oracle shows 3.</summary>

@@ -45,7 +45,7 @@ internal static class Path40
             Function(XcDomain, "xc_domain_pause", Destroy40.Pause),
             Function(Libxl, "libxl_devices_destroy", Destroy40.RemovePaths),
             Function(XcDomain, "xc_domain_destroy", Destroy40.Destroy))
-            .OnlyIf("unless MUST has exited", b => !b.ExitedByMust);
+            .OnlyIf("unless MUST has exited", b => !b.ExitedByMust && b.Guest.Configuration.Type != DomainType.pvh);
 
     private static Stage<DomainBuild> DomainMake()
         => Function(

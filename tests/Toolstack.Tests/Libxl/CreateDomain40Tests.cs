@@ -55,6 +55,46 @@ public sealed class CreateDomain40Tests
         Assert.DoesNotContain("/local/domain/1/", tree, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_stub_domain_is_made_after_its_guest_and_started_before_it()
+    {
+        DomainConfiguration configuration = Configuration() with
+        {
+            Type = DomainType.hvm,
+            Kernel = new NamedBlob("/guests/hvmloader", new ElfBuilder(is64: false) { Entry = 0x100000 }.Load(0x100000, 0x1000).Build()),
+            DeviceModel = "stubdom-dm",
+            StubdomKernel = Configuration().Kernel,
+        };
+
+        (DomainCreation creation, ScriptedXen xen, _) = Golden.Run(configuration, XenRelease.V4_0);
+
+        Assert.Equal(StageOutcome.Ok, creation.Machine.Outcome);
+        Assert.Equal((1u, 2u), (creation.Build.Guest.Domid, creation.Build.StubDomain!.Domid));
+        Assert.Equal(32ul * 256, creation.Build.StubDomain.Image!.Memory.TotalPages);
+        string[] domctls = [.. xen.Calls.Where(c => c.StartsWith("domctl", StringComparison.Ordinal)).Select(c => string.Join(' ', c.Split(' ')[1..3]))];
+        Assert.Equal(
+            [
+                "XEN_DOMCTL_createdomain dom=65535", "XEN_DOMCTL_createdomain dom=65535", "XEN_DOMCTL_hypercall_init dom=2", "XEN_DOMCTL_setvcpucontext dom=2",
+                "XEN_DOMCTL_set_target dom=2", "XEN_DOMCTL_unpausedomain dom=2",
+            ],
+            domctls.Where(c => c.Contains("create", StringComparison.Ordinal) || c.Contains("_init", StringComparison.Ordinal) || c.Contains("context", StringComparison.Ordinal)
+                || c.Contains("target", StringComparison.Ordinal) || c.Contains("unpause", StringComparison.Ordinal)));
+    }
+
+    /// <summary>Nothing in build_pre is checked: a failed alloc_unbound leaves -1 in the port and the build goes on.</summary>
+    [Fact]
+    public void Failures_of_build_pre_go_unnoticed()
+    {
+        (DomainCreation creation, _, _) = Golden.Run(Configuration(), XenRelease.V4_0, x =>
+        {
+            x.Failures["EVTCHNOP_alloc_unbound"] = XenErrno.ENOSPC;
+            x.Failures["XEN_DOMCTL_max_vcpus"] = XenErrno.ENOMEM;
+        });
+
+        Assert.Equal(StageOutcome.Ok, creation.Machine.Outcome);
+        Assert.Equal((uint.MaxValue, uint.MaxValue), (creation.Build.Guest.State.StorePort, creation.Build.Guest.State.ConsolePort));
+    }
+
     private static DomainConfiguration Configuration() => new()
     {
         Name = "a",

@@ -13,7 +13,6 @@ namespace XenSim.Toolstack.Tests.Libxl;
 /// </summary>
 internal sealed class ScriptedXen(XenRelease release) : IHypercallChannel, IForeignMemory, IEventSink
 {
-    public const ushort NewDomain = 1;
     public const ulong SharedInfoFrame = 0x7fc5a;
 
     private readonly Dictionary<ulong, byte[]> _pages = [];
@@ -21,6 +20,7 @@ internal sealed class ScriptedXen(XenRelease release) : IHypercallChannel, IFore
     private uint _nextPort = 1;
     private bool _hvm;
     private bool _exists;
+    private ushort _created;
 
     public Abi ToolAbi { get; init; } = Abi.X64;
 
@@ -133,13 +133,13 @@ internal sealed class ScriptedXen(XenRelease release) : IHypercallChannel, IFore
             case DomctlCommand.createdomain:
                 _hvm = (payload[20] & 1) != 0;
                 _exists = true;
-                domctl.Domain = NewDomain;
+                domctl.Domain = ++_created;
                 break;
             case DomctlCommand.destroydomain:
                 _exists = false;
                 break;
             case DomctlCommand.getdomaininfo:
-                Info(payload);
+                Info(payload, domctl.Domain);
                 break;
             case DomctlCommand.scheduler_op when payload[4] == 1:
                 BinaryPrimitives.WriteUInt16LittleEndian(payload[8..], 256);
@@ -167,9 +167,9 @@ internal sealed class ScriptedXen(XenRelease release) : IHypercallChannel, IFore
         {
             case SysctlCommand.getdomaininfolist:
                 SysctlGetDomainInfoList list = payload.ReadStruct<SysctlGetDomainInfoList>();
-                list.NumDomains = _exists && list.FirstDomain <= NewDomain ? 1u : 0;
+                list.NumDomains = _exists && list.FirstDomain <= _created ? 1u : 0;
                 byte[] info = new byte[release == XenRelease.V4_0 ? 80 : 112];
-                Info(info);
+                Info(info, Math.Max(list.FirstDomain, (ushort)1));
                 if (list.NumDomains > 0)
                     memory.TryWrite(new VirtualAddress(list.Buffer), info);
                 payload.WriteStruct(in list);
@@ -228,9 +228,9 @@ internal sealed class ScriptedXen(XenRelease release) : IHypercallChannel, IFore
         }
     }
 
-    private void Info(Span<byte> bytes)
+    private void Info(Span<byte> bytes, ushort domid)
     {
-        BinaryPrimitives.WriteUInt16LittleEndian(bytes, NewDomain);
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes, domid);
         BinaryPrimitives.WriteUInt32LittleEndian(bytes[4..], _hvm ? 0x10au : 8);
         BinaryPrimitives.WriteUInt64LittleEndian(bytes[(release == XenRelease.V4_0 ? 32 : 48)..], SharedInfoFrame);
     }
