@@ -90,7 +90,7 @@ internal static unsafe class FloatState
         return op[1].Handler(s, op + 1);
     }
 
-    private static int SseFault(CpuState* s) =>
+    public static int SseFault(CpuState* s) =>
         (s->Cr0 & Cr0Bits.Em) != 0 || (s->Cr4 & Cr4Bits.OsFxsr) == 0 ? Vectors.Ud : (s->Cr0 & Cr0Bits.Ts) != 0 ? Vectors.Nm : -1;
 
     private static Block* Ldmxcsr(CpuState* s, Op* op)
