@@ -67,6 +67,7 @@ public sealed class Domain : IDisposable
         GrantTable = new GrantTable(this, xen.Profile.InitialGrantFrames, kind.MaxGrantFrames ?? xen.Profile.MaxGrantFrames);
         CpuPolicy = new CpuPolicy(this);
         HvmParams = kind.IsHvm ? new ulong[xen.Profile.HvmParamCount] : [];
+        DebugPort = kind.IsHvm ? new Hvm.DebugPort(this) : null;
     }
 
     public Xen Xen { get; }
@@ -173,6 +174,9 @@ public sealed class Domain : IDisposable
     /// <summary>Guest frames of the paging pool of a HAP domain. Unit: bytes.</summary>
     public ulong PagingMempoolSize { get; internal set; }
 
+    /// <summary>Port 0xE9 of a hardware virtual machine.</summary>
+    internal Hvm.DebugPort? DebugPort { get; }
+
     internal PerDomainArea PerDomain { get; }
 
     internal List<GrantMapping?> Maptrack { get; } = [];
@@ -192,7 +196,19 @@ public sealed class Domain : IDisposable
         _vcpus.Add(v);
         if (!IsHvm)
             Xen.Mappings.MapXenGdt(PerDomain, v.Id, IsCompat);
+        else if (Xen.Profile.Release == XenRelease.V4_0)
+            InitialiseHvm40(v);
         return v;
+    }
+
+    /// <summary>hvm_vcpu_initialise of 4.0: vCPU 0 needs no context from the tools and is up as soon as its domain is unpaused.</summary>
+    private static void InitialiseHvm40(Vcpu v)
+    {
+        Hvm.HvmVcpuState.Construct(v.Cpu);
+        if (v.Id != 0)
+            return;
+        v.IsInitialised = true;
+        v.BringUp();
     }
 
     /// <summary>domain_pause.</summary>

@@ -7,6 +7,7 @@ namespace XenSim.Hypervisor.Hvm;
 public static class HvmVcpuState
 {
     private const ulong Cr0ExtensionType = 1 << 4;
+    private const ulong Cr0ProtectionEnable = 1 << 0;
     private const ulong ReservedFlag = 2;
     private const uint ResetSignature = 0xF00;
 
@@ -35,6 +36,31 @@ public static class HvmVcpuState
         cpu.SetSegment(SegmentName.Tr, new SegmentRegister(0, 0, RealModeLimit, 0x8B));
         cpu.Gdtr = new DescriptorTableRegister(0, (ushort)RealModeLimit);
         cpu.Idtr = new DescriptorTableRegister(0, (ushort)RealModeLimit);
+        cpu.Cpl = 0;
+    }
+
+    /// <summary>
+    /// construct_vmcs and construct_vmcb of 4.0: flat 32-bit protected mode at address 0, where xc_hvm_build puts a jump. Null
+    /// selectors; what is wide about the segments is in their hidden parts only.
+    /// </summary>
+    /// <remarks>Source: RELEASE-4.0.4 xen/arch/x86/hvm/vmx/vmcs.c: construct_vmcs, svm/vmcb.c: construct_vmcb; hvm.c: hvm_vcpu_initialise.</remarks>
+    public static void Construct(VirtualCpu cpu)
+    {
+        const ushort flatCode = 0xC09B, flatData = 0xC093, busyTss = 0x8B, ldt = 0x82;
+        for (Gpr r = Gpr.Rax; r <= Gpr.R15; r++)
+            cpu[r] = 0;
+        cpu.Rip = 0;
+        cpu.Rflags = ReservedFlag;
+        cpu.Efer = 0;
+        cpu.Cr0 = Cr0ProtectionEnable | Cr0ExtensionType;
+        cpu.Cr4 = 0;
+        cpu.SetSegment(SegmentName.Cs, new SegmentRegister(0, 0, uint.MaxValue, flatCode));
+        foreach (SegmentName data in (SegmentName[])[SegmentName.Ds, SegmentName.Es, SegmentName.Fs, SegmentName.Gs, SegmentName.Ss])
+            cpu.SetSegment(data, new SegmentRegister(0, 0, uint.MaxValue, flatData));
+        cpu.SetSegment(SegmentName.Ldtr, new SegmentRegister(0, 0, 0, ldt));
+        cpu.SetSegment(SegmentName.Tr, new SegmentRegister(0, 0, 0xFF, busyTss));
+        cpu.Gdtr = default;
+        cpu.Idtr = default;
         cpu.Cpl = 0;
     }
 

@@ -14,6 +14,9 @@ internal static class GuestReturn
     private const ulong IoplMask = 3 << 12;
     private const ulong InSyscall = 1 << 8;
 
+    /// <summary>RPL of a 32-bit guest kernel's selectors in a frame.</summary>
+    private const int KernelRing32 = 1;
+
     public static void Iret(Vcpu v)
     {
         if (v.Domain.Is32BitPv)
@@ -78,8 +81,9 @@ internal static class GuestReturn
             return;
         }
 
+        // Also for a kernel in ring 0: its frames must bear RPL 1, which the way out drops.
         int ring = (int)(cs & 3);
-        if (ring < v.Domain.KernelRing)
+        if (ring == 0)
         {
             v.Domain.Crash(v, "Fatal error");
             return;
@@ -87,7 +91,7 @@ internal static class GuestReturn
 
         ushort ss = cpu.GetSegment(SegmentName.Ss).Selector;
         uint esp = sp + 16;
-        if (ring > v.Domain.KernelRing)
+        if (ring != KernelRing32)
         {
             if (!TryRead(v, sp + 16, out esp) || !TryRead(v, sp + 20, out uint newSs))
             {

@@ -7,12 +7,21 @@ namespace XenSim.Hypervisor.Traps;
 /// <summary>Loads a PV guest's segment registers as Xen's return path and load_segments do.</summary>
 internal static class GuestSegments
 {
+    /// <summary>The bit of an RPL by which entry.S tells user code (3) from a kernel (0 or 1).</summary>
+    private const int UserRing = 2;
+
     /// <summary>
     /// CS and SS from the descriptor tables, without touching the accessed bit: IRET of the golden runs' machine leaves it
     /// (oracle: LAR of e019 reads 00c0ba00 while it is loaded).
     /// </summary>
+    /// <remarks>
+    /// A kernel that runs in ring 0 gives and gets its selectors with RPL 1; the way out drops it
+    /// (RELEASE-4.0.4 xen/arch/x86/x86_32/supervisor_mode_kernel.S: restore_ring0_guest).
+    /// </remarks>
     public static void LoadCodeAndStack(Vcpu v, ushort cs, ushort ss)
     {
+        if (v.Domain.KernelRing == 0 && (cs & UserRing) == 0)
+            cs &= unchecked((ushort)~3);
         v.Cpu.Cpl = cs & 3;
         v.Cpu.SetSegment(SegmentName.Cs, Read(v, cs));
         v.Cpu.SetSegment(SegmentName.Ss, Read(v, ss));

@@ -136,6 +136,8 @@ internal static class PrivilegedOps
         ulong mask = exit.Size switch { 1 => 0xFF, 2 => 0xFFFF, _ => 0xFFFF_FFFF };
         if (read)
             v.Cpu[Gpr.Rax] = exit.Size == 4 ? mask : v.Cpu[Gpr.Rax] | mask;
+        else if (exit is { Operand: Hvm.DebugPort.Number, Size: 1 } && v.Domain.DebugPort is { } console)
+            console.Write((byte)v.Cpu[Gpr.Rax]);
         Report(v, read ? "in" : "out", exit.Operand, read ? mask : v.Cpu[Gpr.Rax] & mask);
     }
 

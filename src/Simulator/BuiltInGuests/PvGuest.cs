@@ -413,6 +413,10 @@ public sealed class PvGuest
             g.Raw.pushad();
             g.Call("handle_events");
             g.Raw.popad();
+
+            // For a kernel in ring 0 Xen pushes cs with RPL 0, but its iret takes RPL 1 only, on every build
+            // (RELEASE-4.0.4 xen/arch/x86/x86_32/entry.S: create_bounce_frame, traps.c: do_iret).
+            g.Raw.or(__dword_ptr[esp + 4], 1);
         }
 
         g.Raw.jmp(iret);
