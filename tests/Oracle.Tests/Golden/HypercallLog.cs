@@ -31,10 +31,12 @@ internal static partial class HypercallLog
         "XEN_DOMCTL_setvcpuaffinity", "XEN_DOMCTL_setnodeaffinity", "XEN_DOMCTL_scheduler_op",
     ];
 
-    /// <summary>Whether a sub-operation is compared at all.</summary>
+    /// <summary>
+    /// Whether a sub-operation is compared at all. Binding a port is the daemons' business: the recordings are of xl's own process.
+    /// </summary>
     public static bool IsCompared(string call, string? subOperation) =>
         call is "domctl" or "memory_op" or "event_channel_op" or "mmuext_op" or "MMAPBATCH_V2" or "MMAP_RESOURCE"
-        && !(subOperation is not null && queries.Contains(subOperation));
+        && !(subOperation is not null && (queries.Contains(subOperation) || subOperation is "EVTCHNOP_bind_interdomain" or "EVTCHNOP_send"));
 
     /// <summary>The compared calls in order, from createdomain on.</summary>
     public static List<ToolCall> Parse(IEnumerable<string> lines) =>
