@@ -9,6 +9,8 @@ namespace XenSim.Hypervisor.Domains;
 /// <remarks>Source: stable-4.17 xen/lib/x86/cpuid.c: x86_cpuid_copy_to_buffer; lists seen in the oracle's set_cpu_policy dumps (52 leaves for PV, 59 for PVH).</remarks>
 internal static class SystemPolicy
 {
+    private const uint LfenceLeaf = 0x8000_0021;
+    private const uint LfenceDispatch = 1 << 2;
     private const uint NoSubleaf = XenConstants.XEN_CPUID_NO_SUBLEAF;
 
     /// <summary>Every leaf of a policy; a leaf beyond the maximum is left out.</summary>
@@ -35,11 +37,30 @@ internal static class SystemPolicy
 
         leaves.Add(new CpuidLeaf { Leaf = 0x4000_0000, Subleaf = NoSubleaf });
         leaves.Add(new CpuidLeaf { Leaf = 0x4000_0100, Subleaf = NoSubleaf });
-        uint extended = Math.Min(host.Cpuid(0x8000_0000, 0).Eax, 0x8000_0021);
+        uint extended = Math.Min(MaxExtendedLeaf(host), 0x8000_0021);
         for (uint leaf = 0x8000_0000; leaf <= extended; leaf++)
             leaves.Add(Of(host, leaf, NoSubleaf));
         bool hvm = index is CpuPolicyIndex.hvm_max or CpuPolicyIndex.hvm_default;
-        return [.. leaves.Select(l => Hide(l, hvm))];
+        return [.. leaves.Select(l => Hide(WithLfence(l, host), hvm))];
+    }
+
+    /// <summary>
+    /// On AMD Xen makes LFENCE dispatch serialising and says so in leaf 0x80000021, which it shows even where the processor stops short of it
+    /// (stable-4.17 xen/arch/x86/cpu-policy.c: calculate_host_policy; cpu/amd.c: amd_init_lfence).
+    /// </summary>
+    private static uint MaxExtendedLeaf(HostModel host)
+    {
+        uint own = host.Cpuid(0x8000_0000, 0).Eax;
+        return host.Vendor == CpuVendor.AMD ? Math.Max(own, LfenceLeaf) : own;
+    }
+
+    private static CpuidLeaf WithLfence(CpuidLeaf l, HostModel host)
+    {
+        if (l.Leaf == 0x8000_0000)
+            l.A = MaxExtendedLeaf(host);
+        else if (l.Leaf == LfenceLeaf && host.Vendor == CpuVendor.AMD)
+            l.A |= LfenceDispatch;
+        return l;
     }
 
     private static CpuidLeaf Of(HostModel host, uint leaf, uint subleaf)

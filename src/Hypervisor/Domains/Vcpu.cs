@@ -118,6 +118,9 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
     /// <summary>Virtualised IOPL.</summary>
     public int Iopl { get; internal set; }
 
+    /// <summary>RFLAGS as the last set context gave them, until the vCPU runs: 4.17 does not set the bit that always reads one, the processor does. Null: it has run.</summary>
+    internal ulong? UnloadedRflags { get; set; }
+
     /// <summary>VGCF_I387_VALID was given, or the guest used the FPU.</summary>
     public bool FpuInitialised { get; internal set; }
 

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using XenSim.Guest.Cpu;
 using XenSim.Hypervisor.Hypercalls;
 using XenSim.Hypervisor.Memory;
@@ -22,6 +23,9 @@ public static class VcpuContext
     private const ulong EferNx = 1 << 11;
     private const ulong IoplMask = 3 << 12;
     private const ulong InterruptFlag = 1 << 9;
+    private const ulong AlwaysOne = 1 << 1;
+    private const ushort FcwDefault = 0x37F;
+    private const uint MxcsrDefault = 0x1F80;
 
     public static XenErrno Set(Vcpu v, VcpuGuestContext c)
     {
@@ -58,11 +62,15 @@ public static class VcpuContext
             cpu[(Gpr)i] = general[i];
         cpu.Rip = r.Rip;
         v.Iopl = (int)(r.Rflags >> 12) & 3;
-        cpu.Rflags = (r.Rflags & ~IoplMask) | InterruptFlag | 2;
+        ulong rflags = (r.Rflags & ~IoplMask) | InterruptFlag;
+        cpu.Rflags = rflags | AlwaysOne;
+        v.UnloadedRflags = d.Xen.Options.Release == XenRelease.V4_0 ? rflags | AlwaysOne : rflags;
         if (v.FpuInitialised)
             cpu.LoadFx(c.FpuCtxt);
         if (d.IsHvm)
             return;
+        if (!v.FpuInitialised)
+            cpu.LoadFx(InitialFpu());
         cpu.Cr4 = RealCr4;
         cpu.Efer = d.Host64 ? EferLong : EferNx;
         cpu.Cr0 = v.ControlRegisters[0];
@@ -77,7 +85,10 @@ public static class VcpuContext
     {
         VirtualCpu cpu = v.Cpu;
         VcpuGuestContext c = new();
-        cpu.SaveFx(c.FpuCtxt);
+        if (v.UnloadedRflags is null || v.FpuInitialised || v.Domain.IsHvm)
+            cpu.SaveFx(c.FpuCtxt);
+        else if (v.Domain.Xen.Options.Release != XenRelease.V4_0)
+            InitialFpu().CopyTo(c.FpuCtxt, 0);
         c.Flags = (ulong)((v.FpuInitialised ? VcpuContextFlags.I387_VALID : 0)
             | (v.KernelMode ? VcpuContextFlags.in_kernel : 0)
             | ((v.PauseFlags & PauseFlags.Down) == 0 ? VcpuContextFlags.online : 0)
@@ -122,6 +133,18 @@ public static class VcpuContext
     public static Mfn DecodeCr3(Domain d, ulong cr3)
         => new(d.Is32BitPv ? ((uint)cr3 >> 12) | ((uint)cr3 << 20) : cr3 >> 12);
 
+    /// <summary>
+    /// The FXSAVE image a PV vCPU starts from without one of its own: FCW_DEFAULT and MXCSR_DEFAULT, everything else zero. 4.17 puts it into
+    /// the save area at once (xen/arch/x86/i387.c: vcpu_setup_fpu), 4.0 into the processor at the first use (init_fpu).
+    /// </summary>
+    private static byte[] InitialFpu()
+    {
+        byte[] image = new byte[512];
+        BinaryPrimitives.WriteUInt16LittleEndian(image, FcwDefault);
+        BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(24), MxcsrDefault);
+        return image;
+    }
+
     private static CpuUserRegs Registers(Vcpu v)
     {
         VirtualCpu cpu = v.Cpu;
@@ -144,7 +167,7 @@ public static class VcpuContext
             R14 = cpu[Gpr.R14],
             R15 = cpu[Gpr.R15],
             Rip = cpu.Rip,
-            Rflags = cpu.Rflags | ((ulong)v.Iopl << 12),
+            Rflags = (v.UnloadedRflags ?? cpu.Rflags) | ((ulong)v.Iopl << 12),
             Cs = cpu.GetSegment(SegmentName.Cs).Selector,
             Ss = cpu.GetSegment(SegmentName.Ss).Selector,
             Ds = cpu.GetSegment(SegmentName.Ds).Selector,

@@ -97,6 +97,7 @@ public sealed class Scheduler
             long left = budget - RunningInstructions;
             if (left <= 0)
                 break;
+            vcpu.UnloadedRflags = null;
             CpuExit exit = vcpu.Cpu.Run(left);
             if (exit.Reason == ExitReason.BudgetSpent)
                 break;

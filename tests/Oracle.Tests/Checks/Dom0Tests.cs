@@ -40,7 +40,7 @@ public class Dom0Tests
     [Fact]
     public void Our_own_pv64_prints_what_it_printed_on_real_Xen()
     {
-        var host = new HostSpec { MemoryMiB = 1024, CommandLine = "console=com1 com1=115200,8n1 dom0_mem=256M loglvl=all guest_loglvl=all noreboot" };
+        var host = new HostSpec { MemoryMiB = 1024, Pv32 = false, CommandLine = "console=com1 com1=115200,8n1 dom0_mem=256M loglvl=all guest_loglvl=all noreboot" };
         using var run = Boot(XenRelease.V4_17, host, new("pv64", BuiltInGuest.Find("pv64")!.Image.ToArray()), "");
         var golden = new GoldenFolder("dom0-built-in-pv64").Lines("serial.log");
         Assert.Equal(XenConsole.Guest(golden), XenConsole.Guest(run.Serial()));

@@ -17,7 +17,8 @@ public class RecordedRamdiskTests
             gzip.CopyTo(unpacked);
         }
 
-        string line = $"xc_dom_do_gunzip: unzip ok, 0x{packed.Length:x} -> 0x{unpacked.Length:x}";
+        const int slack = 16; // stable-4.17 tools/libs/guest/xg_dom_core.c, xc_dom_check_gzip: the length field and 16
+        string line = $"xc_dom_do_gunzip: unzip ok, 0x{packed.Length:x} -> 0x{unpacked.Length + slack:x}";
         Assert.Contains(new GoldenFolder("linux-5.10-pv").Lines("create-interleaved.log"), l => l.EndsWith(line, StringComparison.Ordinal));
     }
 }

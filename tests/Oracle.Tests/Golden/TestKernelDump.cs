@@ -44,7 +44,8 @@ internal static partial class TestKernelDump
     {
         if (line.StartsWith("SI shared_info = ", StringComparison.Ordinal))
         {
-            return line[..17] + names.Of(Hex(line[17..]) >> 12);
+            // Xen's heap page, not of the chunk: nothing else in the dump names it.
+            return line[..17] + $"SHARED_INFO+{Hex(line[17..]) & 0xfff:x}";
         }
 
         if (line.StartsWith("SIRAW 0020:", StringComparison.Ordinal))

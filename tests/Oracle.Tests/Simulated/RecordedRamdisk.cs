@@ -3,13 +3,14 @@ using System.IO.Compression;
 namespace XenSim.Oracle.Tests.Simulated;
 
 /// <summary>
-/// A gzip'd ramdisk of exactly the sizes that the recordings had (<c>unzip ok, 0xfbbdf -> 0x1e4610</c>). Its contents decide nothing in a
+/// A gzip'd ramdisk of exactly the sizes that the recordings had (<c>unzip ok, 0xfbbdf -> 0x1e4610</c>, where the second is
+/// 16 more than gzip's own length field says: stable-4.17 tools/libs/guest/xg_dom_core.c, xc_dom_check_gzip). Its contents decide nothing in a
 /// build: the pages are copied. Bytes are a fixed sequence that does not compress, then zeros; a comment in the gzip header fills up.
 /// </summary>
 internal static class RecordedRamdisk
 {
     private const int Compressed = 0xfbbdf;
-    private const int Uncompressed = 0x1e4610;
+    private const int Uncompressed = 0x1e4600;
     private const int Incompressible = 900_000;
     private const int HeaderSize = 10;
     private const byte HasComment = 0x10;
