@@ -41,7 +41,7 @@ internal static class SystemPolicy
         for (uint leaf = 0x8000_0000; leaf <= extended; leaf++)
             leaves.Add(Of(host, leaf, NoSubleaf));
         bool hvm = index is CpuPolicyIndex.hvm_max or CpuPolicyIndex.hvm_default;
-        return [.. leaves.Select(l => Hide(WithLfence(l, host), hvm))];
+        return [.. leaves.Select(l => WithLfence(l, host)).Select(l => Hide(hvm ? l : ForPv(l), hvm))];
     }
 
     /// <summary>
@@ -67,6 +67,34 @@ internal static class SystemPolicy
     {
         CpuidResult r = host.Cpuid(leaf, subleaf == NoSubleaf ? 0 : subleaf);
         return new CpuidLeaf { Leaf = leaf, Subleaf = subleaf, A = r.Eax, B = r.Ebx, C = r.Ecx, D = r.Edx };
+    }
+
+    /// <summary>
+    /// The features that a PV guest may have (large pages, for one, are not among them): those marked A in stable-4.17
+    /// xen/include/public/arch-x86/cpufeatureset.h, words 0 to 3, and those of leaf 7 in words 5, 6 and 9.
+    /// </summary>
+    private static CpuidLeaf ForPv(CpuidLeaf l)
+    {
+        switch (l.Leaf)
+        {
+            case 1:
+                l.D &= 0x1FC9_CBF5;
+                l.C &= 0xF6D8_3203;
+                break;
+            case 7 when l.Subleaf == 0:
+                l.B &= 0xFDAF_0B29;
+                l.C &= 0x0240_5F43;
+                l.D &= 0xAC00_441C;
+                break;
+            case 0x8000_0001:
+                // The bits that repeat those of leaf 1 on AMD (CPUID_COMMON_1D_FEATURES) are filled in from there.
+                const uint common = 0x0183_F3FF;
+                l.D &= 0xEA50_0800 | (common & 0x1FC9_CBF5);
+                l.C &= 0x0421_09E3;
+                break;
+        }
+
+        return l;
     }
 
     /// <summary>What no guest gets: virtualisation itself, and performance monitoring leaves.</summary>
