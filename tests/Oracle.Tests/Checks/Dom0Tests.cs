@@ -10,7 +10,10 @@ namespace XenSim.Oracle.Tests.Checks;
 public class Dom0Tests
 {
     [Theory]
+    [InlineData("boot-4.0.4-x86_32-ring1.log", XenRelease.V4_0, 32, false)]
+    [InlineData("boot-4.0.4-x86_32-ring0.log", XenRelease.V4_0, 32, true)]
     [InlineData("boot-4.0.4-x86_64-compat.log", XenRelease.V4_0, 64, false)]
+    [InlineData("boot-4.17-x86_64-compat.log", XenRelease.V4_17, 64, false)]
     public void The_test_kernel_prints_what_it_printed_on_real_Xen(string log, XenRelease release, int bits, bool supervisor)
     {
         const ulong entryOfThatBuild = 0xff1ddab0;

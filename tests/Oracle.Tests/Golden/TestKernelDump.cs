@@ -12,6 +12,8 @@ internal static partial class TestKernelDump
     /// <summary>XENVER sub-operations that tell who compiled Xen and when, or what the machine is called.</summary>
     private static readonly string[] buildFacts = ["compile_info", "changeset", "extraversion", "guest_handle", "commandline", "build_id"];
 
+    private const ulong Superpage = 1 << 7;
+
     public static List<string> Parse(IEnumerable<string> lines)
     {
         var dump = XenConsole.Guest(lines).SkipWhile(l => l != "BEGIN DUMP").TakeWhile(l => !l.StartsWith("Test result", StringComparison.Ordinal)).ToList();
@@ -60,6 +62,12 @@ internal static partial class TestKernelDump
         }
 
         var entry = PageTableEntry().Match(line);
+        if (entry.Success && (Hex(entry.Groups[2].Value) & Superpage) != 0)
+        {
+            // A PV guest has no superpages: this is Xen's own table of machine-to-phys, somewhere in the machine.
+            return $"{entry.Groups[1].Value}XEN flags {Hex(entry.Groups[2].Value) & 0xfff0000000000fff:x}";
+        }
+
         return entry.Success ? $"{entry.Groups[1].Value}{names.Of(Hex(entry.Groups[2].Value) >> 12 & 0xffffffffff)} flags {Hex(entry.Groups[2].Value) & 0xfff0000000000fff:x}" : line;
     }
 
