@@ -79,7 +79,7 @@ public class GoldenDataTests
         Assert.Equal(128, dump.Count(l => l.StartsWith("HP ", StringComparison.Ordinal)));
         Assert.StartsWith("HP 0011: " + slot17, dump.Single(l => l.StartsWith("HP 0011:", StringComparison.Ordinal)), StringComparison.Ordinal);
         Assert.Contains(dump, l => l == "SI nr_pages = 00010000");
-        Assert.Contains(dump, l => l.StartsWith("SI shared_info = F", StringComparison.Ordinal));
+        Assert.Contains(dump, l => l == "SI shared_info = SHARED_INFO+0");
         Assert.Equal("END DUMP", dump[^1]);
     }
 }

@@ -4,14 +4,15 @@ using System.Text.RegularExpressions;
 namespace XenSim.Oracle.Tests.Golden;
 
 /// <summary>
-/// What the test kernel of dom0-test-kernel prints between BEGIN DUMP and its success line, with machine frames renamed: they are named
-/// after the order in which they appear, so equal structures give equal text.
+/// What the test kernel of dom0-test-kernel prints between BEGIN DUMP and its success line, with machine frames renamed (see
+/// <see cref="FrameNames"/>), so that equal structures give equal text.
 /// </summary>
 internal static partial class TestKernelDump
 {
     /// <summary>XENVER sub-operations that tell who compiled Xen and when, or what the machine is called.</summary>
     private static readonly string[] buildFacts = ["compile_info", "changeset", "extraversion", "guest_handle", "commandline", "build_id"];
 
+    private const string FirstP2mPfn = "SI first_p2m_pfn = ";
     private const ulong Superpage = 1 << 7;
 
     public static List<string> Parse(IEnumerable<string> lines)
@@ -22,7 +23,9 @@ internal static partial class TestKernelDump
             throw new FormatException("no BEGIN DUMP");
         }
 
-        var names = new FrameNames();
+        ulong chunk = Hex(FrameNumber().Match(dump.First(l => l.StartsWith("P2M[", StringComparison.Ordinal))).Groups[1].Value);
+        ulong chunkPages = Hex(dump.First(l => l.StartsWith(FirstP2mPfn, StringComparison.Ordinal))[FirstP2mPfn.Length..]);
+        var names = new FrameNames(chunk, chunkPages);
         var result = new List<string>();
         bool ofBuild = false;
         foreach (string line in dump)
@@ -61,6 +64,12 @@ internal static partial class TestKernelDump
             return FrameNumber().Replace(line, m => " " + names.Of(Hex(m.Groups[1].Value)));
         }
 
+        if (line.StartsWith("SEL e008 lar 00c09a00", StringComparison.Ordinal))
+        {
+            // The ring-0 stub's lcall loads e008 into CS, which sets the accessed bit (SDM vol. 3A, 3.4.5.1); QEMU's emulator leaves it clear.
+            return line.Replace("00c09a00", "00c09b00", StringComparison.Ordinal);
+        }
+
         var entry = PageTableEntry().Match(line);
         if (entry.Success && (Hex(entry.Groups[2].Value) & Superpage) != 0)
         {
@@ -83,24 +92,26 @@ internal static partial class TestKernelDump
     private static partial Regex PageTableEntry();
 
     /// <summary>
-    /// Names frames relative to the first one seen in the p2m's chunk: the builder allocates one contiguous chunk, so distances inside it
-    /// are facts, its place is not.
+    /// Names frames of dom0's first chunk by their distance from its start: the builder allocates it in one piece, so distances are facts
+    /// and its place is not. Others (tables in Xen's own heap) are named in the order in which they appear.
     /// </summary>
-    private sealed class FrameNames
+    private sealed class FrameNames(ulong chunk, ulong chunkPages)
     {
-        private const ulong SameChunk = 0x1000;
-        private readonly List<ulong> chunks = [];
+        private readonly List<ulong> others = [];
 
         public string Of(ulong frame)
         {
-            int chunk = chunks.FindIndex(c => frame >= c && frame - c < SameChunk || c > frame && c - frame < SameChunk);
-            if (chunk < 0)
+            if (frame >= chunk && frame - chunk < chunkPages)
             {
-                chunks.Add(frame);
-                chunk = chunks.Count - 1;
+                return $"F+{frame - chunk:x}";
             }
 
-            return $"F{chunk}{(long)(frame - chunks[chunk]):+0;-0;+0}";
+            if (!others.Contains(frame))
+            {
+                others.Add(frame);
+            }
+
+            return $"X{others.IndexOf(frame)}";
         }
     }
 }
