@@ -167,7 +167,7 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
     public bool IsRunnable => State is VcpuState.Runnable && PauseCount == 0 && Domain.PauseCount == 0 && !Domain.IsShuttingDown && !Domain.IsDying;
 
     /// <summary>Guest virtual time as its TSC counts.</summary>
-    public ulong ReadTsc(long retiredInstructions) => Domain.TscAt(Domain.Xen.Scheduler.TimeOf(this));
+    public ulong ReadTsc(long retiredInstructions) => Domain.TscAt(Domain.Xen.Scheduler.Now);
 
     public CpuidResult Cpuid(uint leaf, uint subleaf) => Domain.CpuPolicy.Answer(this, leaf, subleaf);
 

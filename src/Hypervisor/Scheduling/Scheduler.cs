@@ -38,9 +38,6 @@ public sealed class Scheduler
 
     private long RunningInstructions => _current is null ? 0 : _current.Cpu.RetiredInstructions - _currentStart;
 
-    /// <summary>Virtual time as a vCPU sees it while it runs.</summary>
-    internal ulong TimeOf(Vcpu vcpu) => vcpu == _current || _current is null ? Now : Now;
-
     internal RunStop Run(RunLimits limits)
     {
         long last = limits.Instructions is { } n ? Instructions + n : long.MaxValue;
