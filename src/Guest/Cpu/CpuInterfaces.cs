@@ -11,6 +11,14 @@ public interface ICpuPolicy
     /// <summary>CPUID executed natively by this vCPU.</summary>
     CpuidResult Cpuid(uint leaf, uint subleaf);
 
+    /// <summary>
+    /// CPUID of the processor underneath, whatever the guest is told: it decides which instructions exist. Asked once, when the first of them is decoded.
+    /// </summary>
+    CpuidResult Hardware(uint leaf, uint subleaf) => Cpuid(leaf, subleaf);
+
+    /// <summary>Where the sequence of RDRAND and RDSEED begins; not 0.</summary>
+    ulong RandomSeed => 0x9E37_79B9_7F4A_7C15;
+
     /// <summary>Time-stamp counter after <paramref name="retiredInstructions"/> instructions.</summary>
     ulong ReadTsc(long retiredInstructions);
 }

@@ -82,6 +82,10 @@ internal unsafe struct CpuState
     public ulong X87InstructionPointer;
     public ulong X87DataPointer;
 
+    /// <summary>Bits 255:128 of YMM0-15.</summary>
+    public fixed ulong YmmHigh[32];
+    public ulong Xcr0;
+
     public SegmentState Es;
     public SegmentState Cs;
     public SegmentState Ss;

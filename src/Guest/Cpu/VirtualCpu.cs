@@ -286,7 +286,8 @@ public sealed unsafe partial class VirtualCpu : IDisposable
         s->X87Control = 0x40;
         s->Debug[6] = 0xFFFF0FF0;
         s->Debug[7] = 0x400;
-        s->RandomState = 0x9E37_79B9_7F4A_7C15;
+        s->RandomState = Policy.RandomSeed;
+        s->Xcr0 = CpuFeatures.X87;
         for (int i = 0; i < 6; i++)
             Segments.SetHidden(s, Operand.Segment(s, i), 0, 0, 0xFFFF, 0x93);
         Segments.SetHidden(s, &s->Cs, 0xF000, 0xFFFF_0000, 0xFFFF, 0x9B);

@@ -171,6 +171,9 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
 
     public CpuidResult Cpuid(uint leaf, uint subleaf) => Domain.CpuPolicy.Answer(this, leaf, subleaf);
 
+    /// <summary>Instructions are the machine's: what a policy hides still executes.</summary>
+    public CpuidResult Hardware(uint leaf, uint subleaf) => Domain.Xen.Options.Host.Cpuid(leaf, subleaf);
+
     public void Dispose() => Cpu.Dispose();
 
     /// <summary>Takes a step of the coarse life. A trigger that means nothing here is ignored, as Xen's flag operations are.</summary>

@@ -34,6 +34,9 @@ internal sealed class InstructionGenerator(int seed)
             AimIndirectBranch(ref instruction, ref request.In);
         if (IsString(instruction.Mnemonic))
             PrepareString(ref instruction, ref request.In, form);
+        if (instruction.Mnemonic is Mnemonic.Fxrstor or Mnemonic.Fxrstor64 || instruction.Mnemonic.ToString().StartsWith("Xsave", StringComparison.Ordinal)
+            || instruction.Mnemonic is Mnemonic.Xrstor or Mnemonic.Xrstor64 or Mnemonic.Fxsave or Mnemonic.Fxsave64)
+            PrepareStateImage(ref request.In);
         BufferWriter writer = new();
         if (!Encoder.Create(64, writer).TryEncode(instruction, NativeCpu.CodeAddress, out uint length, out _))
             return false;
@@ -134,7 +137,7 @@ internal sealed class InstructionGenerator(int seed)
     {
         ins.SetOpKind(operand, OpKind.Memory);
         // 16-byte aligned now and then, for the SSE forms that demand it; away from both ends of the window.
-        ulong target = WindowAddress + (ulong)(_random.Next(2) == 0 ? 16 * _random.Next(1, 12) : _random.Next(16, 200));
+        ulong target = WindowAddress + Target(ins.Code);
         _memoryOperand = target;
         int form = _random.Next(4);
         if (form == 0)
@@ -165,6 +168,38 @@ internal sealed class InstructionGenerator(int seed)
 
         s.Gpr[b] = rest;
         return true;
+    }
+
+    /// <summary>Where in the window an operand lies: aligned now and then for the forms that demand it, never past its end.</summary>
+    private ulong Target(Code code) => code.ToOpCode().MemorySize switch
+    {
+        MemorySize.Fxsave_512Byte or MemorySize.Fxsave64_512Byte => (ulong)(_random.Next(8) == 0 ? _random.Next(400) : 16 * _random.Next(32)),
+        MemorySize.Xsave or MemorySize.Xsave64 => (ulong)(_random.Next(8) == 0 ? 16 * _random.Next(10) : 64 * _random.Next(4)),
+        _ => (ulong)(_random.Next(2) == 0 ? 16 * _random.Next(1, 12) : _random.Next(16, 200)),
+    };
+
+    /// <summary>A state image that is accepted more often than not: header of XSAVE, MXCSR, and the mask in EDX:EAX.</summary>
+    private void PrepareStateImage(ref SiliconState s)
+    {
+        Span<byte> area = s.Data;
+        area = area[(int)(_memoryOperand - WindowAddress)..];
+        if (_random.Next(4) != 0)
+            BitConverter.TryWriteBytes(area[24..], (uint)_random.Next() & 0xFFFF);
+        if (_random.Next(2) == 0)
+        {
+            s.Gpr[0] = (ulong)_random.Next(8);
+            s.Gpr[2] = 0;
+        }
+
+        if (area.Length < 576 || _random.Next(8) == 0)
+            return;
+        bool compacted = _random.Next(3) == 0;
+        area[512..576].Clear();
+        BitConverter.TryWriteBytes(area[512..], (ulong)_random.Next(8));
+        if (compacted)
+            BitConverter.TryWriteBytes(area[520..], (1ul << 63) | (uint)_random.Next(8));
+        if (_random.Next(12) == 0)
+            area[512 + _random.Next(64)] = 1;
     }
 
     /// <summary>Puts an address in the code page where the branch takes its target from.</summary>

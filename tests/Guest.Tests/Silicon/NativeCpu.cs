@@ -12,7 +12,7 @@ internal struct SiliconState
     public ulong Rip;
     public ulong Rflags;
     public Bytes512 Fx;
-    public Bytes256 Data;
+    public Bytes1024 Data;
 }
 
 [InlineArray(16)]
@@ -27,8 +27,8 @@ internal struct Bytes512
     private byte _first;
 }
 
-[InlineArray(256)]
-internal struct Bytes256
+[InlineArray(1024)]
+internal struct Bytes1024
 {
     private byte _first;
 }

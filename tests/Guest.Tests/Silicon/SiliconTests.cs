@@ -3,6 +3,7 @@ using System.Text;
 using Iced.Intel;
 using XenSim.Guest.Cpu;
 using XenSim.Guest.Tests.Support;
+using RflagsBits = Iced.Intel.RflagsBits;
 
 namespace XenSim.Guest.Tests.Silicon;
 
@@ -27,8 +28,6 @@ public sealed class SiliconTests(ITestOutputHelper output)
     private static readonly HashSet<Code> LeftOutForms =
     [
         Code.Retnw, Code.Retnw_imm16, Code.Call_rm16, Code.Jmp_rm16, Code.Call_m1616, Code.Call_m1632, Code.Call_m1664, Code.Jmp_m1616, Code.Jmp_m1632, Code.Jmp_m1664,
-        // The image has the processor's own MXCSR mask and last x87 pointers.
-        Code.Fxsave_m512byte, Code.Fxsave64_m512byte,
         Code.Reservednop_rm16_r16_0F0D, Code.Reservednop_rm32_r32_0F0D, Code.Reservednop_rm64_r64_0F0D,
     ];
 
@@ -164,12 +163,15 @@ public sealed class SiliconTests(ITestOutputHelper output)
     {
         private const ulong CodeFrame = 0x800;
         private const ulong DataFrame = 0x801;
-        private readonly Machine _machine = new();
+        private const ulong OsXmmExcptAndOsXsave = 0x4_0400;
+        private const ulong X87SseAvx = 7;
+        private readonly Machine _machine = new(policy: new HostPolicy());
 
         public SimulatedCpu()
         {
             _machine.Map(NativeCpu.CodeAddress, CodeFrame);
             _machine.Map(NativeCpu.DataPage, DataFrame);
+            _machine.Cpu.Cr4 |= OsXmmExcptAndOsXsave;
         }
 
         /// <summary>False: not implemented.</summary>
@@ -180,6 +182,8 @@ public sealed class SiliconTests(ITestOutputHelper output)
                 cpu[(Gpr)i] = request.In.Gpr[i];
             cpu.Rip = NativeCpu.CodeAddress;
             cpu.Rflags = request.In.Rflags;
+            cpu.Xcr0 = X87SseAvx;
+            cpu.ClearYmmHigh();
             cpu.LoadFx(request.In.Fx);
             Span<byte> data = _machine.Memory.Writable(DataFrame);
             data.Clear();
@@ -197,10 +201,22 @@ public sealed class SiliconTests(ITestOutputHelper output)
             reply.Out.Rip = cpu.Rip;
             reply.Out.Rflags = cpu.Rflags;
             cpu.SaveFx(reply.Out.Fx);
-            _machine.Memory.Readable(DataFrame).Slice(NativeCpu.Window, 256).CopyTo(reply.Out.Data);
+            _machine.Memory.Readable(DataFrame).Slice(NativeCpu.Window, 1024).CopyTo(reply.Out.Data);
             return true;
         }
 
         public void Dispose() => _machine.Dispose();
+    }
+
+    /// <summary>The host's own CPUID: the same instructions exist.</summary>
+    private sealed class HostPolicy : ICpuPolicy
+    {
+        public CpuidResult Cpuid(uint leaf, uint subleaf)
+        {
+            (int a, int b, int c, int d) = System.Runtime.Intrinsics.X86.X86Base.CpuId((int)leaf, (int)subleaf);
+            return new CpuidResult((uint)a, (uint)b, (uint)c, (uint)d);
+        }
+
+        public ulong ReadTsc(long retiredInstructions) => (ulong)retiredInstructions;
     }
 }

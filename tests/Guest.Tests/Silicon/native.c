@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <sys/ucontext.h>
 
-struct state { uint64_t gpr[16], rip, rflags; uint8_t fx[512], data[256]; };
+struct state { uint64_t gpr[16], rip, rflags; uint8_t fx[512], data[1024]; };
 struct request { uint32_t length, pad; uint8_t code[16]; struct state in; };
 struct reply { int32_t trap, pad; uint64_t error, address; struct state out; };
 
@@ -87,6 +87,7 @@ int main(void)
     map(STATE, PROT_READ | PROT_WRITE);
     map(CODE, PROT_READ | PROT_WRITE | PROT_EXEC);
     map(DATA, PROT_READ | PROT_WRITE);
+    int avx = __builtin_cpu_supports("avx");
     static struct request rq;
     static struct reply rp;
     while (fread(&rq, sizeof rq, 1, stdin) == 1) {
@@ -96,7 +97,7 @@ int main(void)
         S->rflags = rq.in.rflags;
         memcpy(S->fx, rq.in.fx, 512);
         memset((void *)DATA, 0, 0x1000);
-        memcpy((void *)(DATA + WINDOW), rq.in.data, 256);
+        memcpy((void *)(DATA + WINDOW), rq.in.data, 1024);
         memset((void *)CODE, 0xcc, 0x100);
         memcpy((void *)CODE, rq.code, rq.length);
         uint8_t *jump = (uint8_t *)CODE + rq.length;   /* jmp *0(%rip); .quad leave */
@@ -104,6 +105,7 @@ int main(void)
         memcpy(jump, "\xff\x25\0\0\0\0", 6);
         memcpy(jump + 6, &target, 8);
         S->faulted = 0;
+        if (avx) __asm__ volatile("vzeroupper");
         run_one();
         if (!S->faulted) {
             rp.trap = -1;
@@ -112,7 +114,7 @@ int main(void)
             rp.out.rip = CODE + rq.length;
             memcpy(rp.out.fx, S->out_fx, 512);
         }
-        memcpy(rp.out.data, (void *)(DATA + WINDOW), 256);
+        memcpy(rp.out.data, (void *)(DATA + WINDOW), 1024);
         if (fwrite(&rp, sizeof rp, 1, stdout) != 1) return 2;
     }
     return 0;

@@ -10,10 +10,10 @@ internal sealed class Machine : IDisposable
     public const ulong Root = 1;
     private ulong _nextTable = 2;
 
-    public Machine(int bits = 64, int cpl = 3, Intercepts intercepts = Intercepts.ParavirtualGuest, ulong frames = 4096)
+    public Machine(int bits = 64, int cpl = 3, Intercepts intercepts = Intercepts.ParavirtualGuest, ulong frames = 4096, ICpuPolicy? policy = null)
     {
         Memory = new PhysicalMemory(frames);
-        Cpu = new VirtualCpu(Memory, new FixedPolicy(), intercepts);
+        Cpu = new VirtualCpu(Memory, policy ?? new FixedPolicy(), intercepts);
         bool longMode = bits == 64;
         ushort code = (ushort)(longMode ? 0xA09B : bits == 32 ? 0xC09B : 0x009B);
         ushort data = (ushort)(bits == 16 ? 0x0093 : 0xC093);

@@ -20,8 +20,10 @@ internal static unsafe class FloatState
             case Mnemonic.Wait: op->Handler = &Wait; return true;
             case Mnemonic.Ldmxcsr: t.Memory(); op->Handler = &Ldmxcsr; return true;
             case Mnemonic.Stmxcsr: t.Memory(); op->Handler = &Stmxcsr; return true;
-            case Mnemonic.Fxsave or Mnemonic.Fxsave64: t.Memory(); op->Handler = &Fxsave; return true;
-            case Mnemonic.Fxrstor or Mnemonic.Fxrstor64: t.Memory(); op->Handler = &Fxrstor; return true;
+            case Mnemonic.Fxsave: t.Memory(); op->Handler = &Fxsave; return true;
+            case Mnemonic.Fxsave64: t.Memory(); op->Aux = 1; op->Handler = &Fxsave; return true;
+            case Mnemonic.Fxrstor: t.Memory(); op->Handler = &Fxrstor; return true;
+            case Mnemonic.Fxrstor64: t.Memory(); op->Aux = 1; op->Handler = &Fxrstor; return true;
             default: return false;
         }
     }
@@ -102,7 +104,7 @@ internal static unsafe class FloatState
         if (p == null)
             return Faults.Raise(s, op);
         uint value = *(uint*)p;
-        if ((value & ~FxImage.MxcsrMask) != 0)
+        if ((value & ~VirtualCpu.Of(s).Features.MxcsrMask) != 0)
             return Faults.Raise(s, op, Vectors.Gp);
         s->Mxcsr = value;
         return op[1].Handler(s, op + 1);
@@ -138,7 +140,8 @@ internal static unsafe class FloatState
             Buffer.MemoryCopy(p, image + i, 16, 16);
         }
 
-        FxImage.Save(s, image, s->CodeSize == CodeSize.Code64);
+        FxImage.Save(s, image, op->Aux != 0, s->CodeSize == CodeSize.Code64);
+        *(uint*)(image + 28) = VirtualCpu.Of(s).Features.MxcsrMask;
         for (ulong i = 0; i < 512; i += 16)
             Buffer.MemoryCopy(image + i, Tlb.Modify(s, linear + i, 16), 16, 16);
         return op[1].Handler(s, op + 1);
@@ -160,9 +163,9 @@ internal static unsafe class FloatState
             Buffer.MemoryCopy(p, image + i, 16, 16);
         }
 
-        if ((*(uint*)(image + 24) & ~FxImage.MxcsrMask) != 0)
+        if ((*(uint*)(image + 24) & ~VirtualCpu.Of(s).Features.MxcsrMask) != 0)
             return Faults.Raise(s, op, Vectors.Gp);
-        FxImage.Load(s, image, s->CodeSize == CodeSize.Code64);
+        FxImage.Load(s, image, op->Aux != 0, s->CodeSize == CodeSize.Code64);
         return op[1].Handler(s, op + 1);
     }
 }

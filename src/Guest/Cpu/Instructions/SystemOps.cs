@@ -66,6 +66,7 @@ internal static unsafe partial class SystemOps
             case Mnemonic.Cpuid: op->Handler = &Cpuid; return true;
             case Mnemonic.Rdtsc: op->Handler = &Rdtsc; return true;
             case Mnemonic.Rdtscp: op->Aux = 1; op->Handler = &Rdtsc; return true;
+            case Mnemonic.Rdpid: op->Dst = t.Register(0); op->Handler = &Rdpid; return true;
             case Mnemonic.Rdmsr: op->Handler = &Rdmsr; return true;
             case Mnemonic.Wrmsr: op->Handler = &Wrmsr; return true;
             case Mnemonic.In or Mnemonic.Out: return Port(t);
@@ -206,6 +207,13 @@ internal static unsafe partial class SystemOps
         s->Gpr[(int)Gpr.Rdx] = tsc >> 32;
         if (op->Aux != 0)
             s->Gpr[(int)Gpr.Rcx] = (uint)s->TscAux;
+        return Faults.Finish(s, op);
+    }
+
+    /// <summary>IA32_TSC_AUX; no privilege, no CR4.TSD. SDM vol. 2, RDPID.</summary>
+    private static Block* Rdpid(CpuState* s, Op* op)
+    {
+        *(ulong*)((byte*)s + op->Dst) = (uint)s->TscAux;
         return Faults.Finish(s, op);
     }
 

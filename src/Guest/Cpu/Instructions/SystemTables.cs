@@ -324,11 +324,15 @@ internal static unsafe partial class SystemOps
         return Faults.Finish(s, op);
     }
 
-    /// <summary>What the hypervisor decides whenever it is executed at CPL 0, and #GP elsewhere.</summary>
+    /// <summary>What the hypervisor decides whenever it is executed at CPL 0, and a fault elsewhere. Operand is ECX: index of XSETBV and RDPMC.</summary>
     private static Block* AlwaysPrivileged(CpuState* s, Op* op)
     {
         CpuExit exit = Privileged((PrivilegedOperation)op->Aux) with { Operand = (uint)s->Gpr[(int)Gpr.Rcx] };
-        return s->Cpl != 0 ? Faults.Raise(s, op, Vectors.Gp, 0, exit) : Faults.Exit(s, op, exit);
+        if (op->Aux == (byte)PrivilegedOperation.Xsetbv && (s->Cr4 & Cr4Bits.OsXsave) == 0)
+            return Faults.Raise(s, op, Vectors.Ud, 0, exit);
+        // MONITOR and MWAIT do not exist outside ring 0: #UD, not #GP. SDM vol. 2.
+        bool wait = op->Aux is (byte)PrivilegedOperation.Monitor or (byte)PrivilegedOperation.Mwait;
+        return s->Cpl != 0 ? Faults.Raise(s, op, wait ? Vectors.Ud : Vectors.Gp, 0, exit) : Faults.Exit(s, op, exit);
     }
 
     private static Block* AccessFlag(CpuState* s, Op* op)
