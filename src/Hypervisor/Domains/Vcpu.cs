@@ -115,6 +115,12 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
 
     public ulong GsBaseUser { get; internal set; }
 
+    /// <summary>MSR_TSC_AUX.</summary>
+    internal uint TscAux { get; set; }
+
+    /// <summary>MSR_AMD64_DR0..3_ADDRESS_MASK.</summary>
+    internal uint[] DebugAddressMasks { get; } = new uint[4];
+
     /// <summary>Virtualised IOPL.</summary>
     public int Iopl { get; internal set; }
 

@@ -13,10 +13,6 @@ namespace XenSim.Hypervisor.Traps;
 /// <remarks>Source: RELEASE-4.0.4 xen/arch/x86/traps.c: emulate_privileged_op, emulate_forced_invalid_op; stable-4.17 xen/arch/x86/pv/emul-priv-op.c.</remarks>
 internal static class PrivilegedOps
 {
-    private const uint MsrEfer = 0xC000_0080;
-    private const uint MsrFsBase = 0xC000_0100;
-    private const uint MsrGsBase = 0xC000_0101;
-    private const uint MsrKernelGsBase = 0xC000_0102;
     private const ulong Cr0TaskSwitched = 8;
 
     // ud2a; "xen"; cpuid: xen/include/public/arch-x86/xen.h, XEN_CPUID.
@@ -73,11 +69,11 @@ internal static class PrivilegedOps
                 v.Cpu.SetDebugRegister(exit.SystemRegister, v.Cpu[(Gpr)exit.GeneralRegister]);
                 break;
             case PrivilegedOperation.Rdmsr:
-                if (!ReadMsr(v))
+                if (!PvMsrs.Read(v))
                     return false;
                 break;
             case PrivilegedOperation.Wrmsr:
-                if (!WriteMsr(v))
+                if (!PvMsrs.Write(v))
                     return false;
                 break;
             case PrivilegedOperation.Invlpg:
@@ -175,67 +171,6 @@ internal static class PrivilegedOps
                 v.ControlRegisters[4] = value;
                 return true;
             default:
-                return false;
-        }
-    }
-
-    private static bool ReadMsr(Vcpu v)
-    {
-        uint index = (uint)v.Cpu[Gpr.Rcx];
-        ulong value;
-        switch (index)
-        {
-            case MsrFsBase when !v.Domain.Is32BitPv:
-                value = v.Cpu.GetSegment(SegmentName.Fs).Base;
-                break;
-            case MsrGsBase when !v.Domain.Is32BitPv:
-                value = v.Cpu.GetSegment(SegmentName.Gs).Base;
-                break;
-            case MsrKernelGsBase when !v.Domain.Is32BitPv:
-                value = v.GsBaseUser;
-                break;
-            case MsrEfer:
-                value = v.Cpu.Efer;
-                break;
-            default:
-                if (!v.Domain.Xen.Options.Host.Msrs.TryGetValue(index, out value) && index != Base)
-                    return false;
-                break;
-        }
-
-        v.Cpu[Gpr.Rax] = (uint)value;
-        v.Cpu[Gpr.Rdx] = value >> 32;
-        Report(v, "rdmsr", index, value);
-        return true;
-    }
-
-    private const uint Base = 0x4000_0000;
-
-    private static bool WriteMsr(Vcpu v)
-    {
-        uint index = (uint)v.Cpu[Gpr.Rcx];
-        ulong value = (uint)v.Cpu[Gpr.Rax] | (v.Cpu[Gpr.Rdx] << 32);
-        Report(v, "wrmsr", index, value);
-        switch (index)
-        {
-            case MsrFsBase when !v.Domain.Is32BitPv:
-                GuestSegments.SetBase(v, SegmentName.Fs, value);
-                return true;
-            case MsrGsBase when !v.Domain.Is32BitPv:
-                GuestSegments.SetBase(v, SegmentName.Gs, value);
-                return true;
-            case MsrKernelGsBase when !v.Domain.Is32BitPv:
-                v.GsBaseUser = value;
-                return true;
-            case Base:
-                return WriteHypercallMsr(v, value) != MsrEffect.GeneralProtection;
-            default:
-                if (v.Domain.Xen.Profile.Release == XenRelease.V4_0)
-                {
-                    v.Domain.Xen.Log(LogLevel.Warn, $"Domain attempted WRMSR {index:x16} to {value:x16}.");
-                    return true;
-                }
-
                 return false;
         }
     }

@@ -31,6 +31,9 @@ public sealed record HostModel
     /// <summary>MSRs that Xen reads while it boots, at reset values or as the BIOS left them.</summary>
     public required FrozenDictionary<uint, ulong> Msrs { get; init; }
 
+    /// <summary>A machine whose RDMSR never faults: QEMU's TCG answers zero for an MSR it does not know (7.2 target/i386/tcg/sysemu/misc_helper.c: helper_rdmsr).</summary>
+    public bool UnlistedMsrsReadZero { get; init; }
+
     public required HostFirmware Firmware { get; init; }
 
     /// <summary>The vendor's name in leaf 0: <c>GenuineIntel</c>, <c>AuthenticAMD</c>.</summary>
@@ -99,6 +102,9 @@ public sealed record HostModel
         uint highest = leaf < 0x80000000 ? highestBasic : CpuidLeaves[(0x80000000, 0)].Eax;
         return leaf > highest && Vendor == CpuVendor.Intel && CpuidLeaves.TryGetValue((highestBasic, 0), out r) ? r : default;
     }
+
+    /// <summary>rdmsr_safe. False: the machine answers #GP.</summary>
+    public bool TryReadMsr(uint index, out ulong value) => Msrs.TryGetValue(index, out value) || UnlistedMsrsReadZero;
 
     /// <summary>The same machine with another MSR value, e.g. VMX locked off by the BIOS.</summary>
     public HostModel WithMsr(uint index, ulong value)

@@ -48,6 +48,7 @@ public sealed class HostModelReader
         Msrs = Members(Member(root, "$", "msrs"), "$.msrs")
             .Select(m => ((uint)Hex(m.Name, $"$.msrs.{m.Name}"), HexValue(m.Value, $"$.msrs.{m.Name}")))
             .DistinctBy(m => m.Item1).ToFrozenDictionary(m => m.Item1, m => m.Item2),
+        UnlistedMsrsReadZero = root.ValueKind == JsonValueKind.Object && root.TryGetProperty("unlistedMsrsReadZero", out JsonElement zero) && zero.ValueKind == JsonValueKind.True,
         Firmware = Firmware(Member(root, "$", "firmware")),
     };
 
