@@ -1,8 +1,6 @@
-using XenSim.Hypervisor.Public;
 using XenSim.Oracle.Tests.Comparison;
 using XenSim.Oracle.Tests.Golden;
 using XenSim.Oracle.Tests.Simulated;
-using XenSim.Simulator.Session;
 
 namespace XenSim.Oracle.Tests.Checks;
 
@@ -75,35 +73,5 @@ public class BuiltDomainTests
     private static ToolCall Like(ToolCall golden, ToolCall ours) =>
         ours with { Arguments = ours.Arguments.Where(a => golden.Arguments.ContainsKey(a.Key)).ToDictionary() };
 
-    internal static Simulation Build(string name, out bool recorded)
-    {
-        var kernel = RealGuest.Load(name switch
-        {
-            "grub-pv64" => "grub-x86_64-xen.bin",
-            "linux-5.10-pv" => "vmlinuz-5.10.0-32-amd64",
-            _ => "vmlinuz-6.1-amd64",
-        });
-        recorded = kernel.IsRecorded;
-        bool linux = name != "grub-pv64";
-        return Simulation.Run(new()
-        {
-            Release = XenRelease.V4_17,
-            Path = BootPath.DomU,
-            Paused = true,
-            Host = new() { MemoryMiB = 3072, Pv32 = false },
-            Guest = new()
-            {
-                Name = name,
-                Kernel = kernel.AsFile,
-                Ramdisk = linux ? new("initrd.gz", RecordedRamdisk.Build()) : null,
-                CommandLine = name switch
-                {
-                    "linux-5.10-pv" => "console=hvc0 earlyprintk=xen",
-                    "linux-6.1-pv" => "console=hvc0 earlyprintk=xen panic=1",
-                    _ => "",
-                },
-                MemoryMiB = linux ? 256ul : 128,
-            },
-        });
-    }
+    private static Simulation Build(string name, out bool recorded) => Simulation.Run(RecordedDomain.Options(name, out recorded) with { Paused = true });
 }
