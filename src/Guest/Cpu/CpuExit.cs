@@ -36,7 +36,13 @@ public enum ExitReason
 
     TripleFault,
 
-    /// <summary>Memory that does not exist, or a device register, was accessed: physical address, size, direction.</summary>
+    /// <summary>
+    /// A hardware task switch is asked for, which nothing of has happened: TSS selector (of a gate, the one in it) in
+    /// <see cref="CpuExit.Operand"/>, and who asked. For an event through a task gate: its vector and error code.
+    /// </summary>
+    TaskSwitch,
+
+    /// <summary>Memory that does not exist, or a device register, was accessed: physical address, size (0: a fetch), direction (<see cref="AccessKind"/> in Vector).</summary>
     PhysicalAccess,
 
     /// <summary>An instruction that is ours to have and that we lack. <see cref="VirtualCpu.UnimplementedText"/> names it.</summary>
@@ -84,6 +90,17 @@ public enum PrivilegedOperation : byte
     Other,
 }
 
+/// <summary>What asked for a task switch; numbers as in a VMX exit qualification. SDM vol. 3C, table 27-2.</summary>
+public enum TaskSwitchSource : byte
+{
+    Call,
+    Iret,
+    Jmp,
+
+    /// <summary>A task gate in the IDT.</summary>
+    Gate,
+}
+
 /// <summary>
 /// One exit. On every exit but <see cref="ExitReason.BudgetSpent"/> and <see cref="ExitReason.Watchpoint"/> RIP still
 /// addresses the instruction and nothing of it has happened; <see cref="NextRip"/> is where it would continue.
@@ -123,4 +140,12 @@ public readonly record struct CpuExit
 
     /// <summary>A rep prefix is present (Ins, Outs).</summary>
     public bool Repeated { get; init; }
+
+    /// <summary>Size of the address and of the counter (Ins, Outs). Unit: bytes (2, 4, 8).</summary>
+    public byte AddressSize { get; init; }
+
+    /// <summary>Segment of the memory operand: ES of Ins, DS or the override of Outs.</summary>
+    public SegmentName Segment { get; init; }
+
+    public TaskSwitchSource TaskSwitch { get; init; }
 }

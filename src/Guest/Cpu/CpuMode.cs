@@ -18,12 +18,17 @@ internal static unsafe class CpuMode
     /// <summary>Chooses the TLB set and the link key for CPL, mode and AC.</summary>
     public static void Select(CpuState* s)
     {
-        s->Tlb = Tlb.SetAt(s, SetIndex(s));
+        int set = SetIndex(s);
+        s->Tlb = Tlb.SetAt(s, set);
+        s->CheckedAccess = (byte)((set == AlignedSet ? Breakpoints.Alignment : 0) | s->DataBreakpoints);
         s->CodeKey = (s->Epoch << 8) | ((uint)s->CodeSize << 4) | s->Cpl;
     }
 
+    /// <summary>The set of code whose alignment is checked: CR0.AM, RFLAGS.AC and CPL 3. SDM vol. 3A, 6.15, interrupt 17.</summary>
+    private const int AlignedSet = 3;
+
     public static int SetIndex(CpuState* s) =>
-        s->Cpl == 3 ? 0 : (s->Cr4 & Cr4Bits.Smap) != 0 && (s->Flags & RflagsBits.Ac) != 0 ? 2 : 1;
+        s->Cpl == 3 ? (s->Cr0 & Cr0Bits.Am) != 0 && (s->Flags & RflagsBits.Ac) != 0 ? AlignedSet : 0 : (s->Cr4 & Cr4Bits.Smap) != 0 && (s->Flags & RflagsBits.Ac) != 0 ? 2 : 1;
 
     /// <summary>Every link and looked-up block has to be verified again.</summary>
     public static void NewEpoch(CpuState* s)

@@ -32,6 +32,19 @@ internal enum StopKind : byte
     Exit,
 }
 
+/// <summary>When a single-step trap is decided. SDM vol. 3B, 17.3.1.4.</summary>
+internal enum StepRule : byte
+{
+    /// <summary>By RFLAGS.TF as the instruction began.</summary>
+    AtStart,
+
+    /// <summary>Never: INT n, INT3, INTO clear TF on the way.</summary>
+    Never,
+
+    /// <summary>By RFLAGS.TF as the instruction left it: SYSCALL and SYSRET.</summary>
+    AtEnd,
+}
+
 /// <summary>
 /// Everything of one logical processor that instructions touch, in native memory: handlers get its address. The part before
 /// <see cref="Tlb"/> is architectural and is what a snapshot keeps; the rest is caches.
@@ -122,6 +135,47 @@ internal unsafe struct CpuState
     public ulong TscAux;
     public fixed ulong Debug[8];
 
+    /// <summary>The page-directory-pointer entries that PAE paging latched at the last load of CR3. SDM vol. 3A, 4.4.1.</summary>
+    public fixed ulong Pdpte[4];
+
+    /// <summary>Task priority, as MOV CR8 sees it.</summary>
+    public ulong Cr8;
+
+    /// <summary>Address bits that a paging-structure entry may have: MAXPHYADDR ones.</summary>
+    public ulong PhysicalMask;
+
+    /// <summary>DR6 bits of a trap that the next instruction boundary reports.</summary>
+    public uint PendingDebug;
+
+    /// <summary>DR6 bits of an I/O breakpoint that the port access last left with.</summary>
+    public uint PortDebug;
+
+    /// <summary>Not 0: instructions are executed one by one, because of breakpoints or a pending trap.</summary>
+    public uint Debugged;
+
+    /// <summary>Bit n: DRn is armed for execution, for data, for ports.</summary>
+    public byte ExecutionBreakpoints;
+    public byte DataBreakpoints;
+    public byte PortBreakpoints;
+
+    /// <summary>Not 0: every data access takes the slow way: alignment is checked (bit 7), or data breakpoints are armed.</summary>
+    public byte CheckedAccess;
+
+    /// <summary>When the instruction being stepped looks at RFLAGS.TF.</summary>
+    public StepRule StepRule;
+
+    /// <summary>An instruction is being stepped: a rep string does one iteration.</summary>
+    public byte Stepping;
+
+    /// <summary>A rep string was left with iterations to do.</summary>
+    public byte MidString;
+
+    /// <summary>NMIs are blocked until IRET. SDM vol. 3A, 6.7.1.</summary>
+    public byte NmiBlocked;
+
+    /// <summary>The shadow at <see cref="ShadowAt"/> is that of MOV SS or POP SS, which holds back debug traps too.</summary>
+    public byte ShadowBySs;
+
     /// <summary>The interrupt shadow covers the instruction that is next when this many have retired; -1: none.</summary>
     public long ShadowAt;
 
@@ -133,6 +187,9 @@ internal unsafe struct CpuState
     public uint FaultError;
     public ulong FaultAddress;
     public ulong NextRip;
+
+    /// <summary>Bytes of the access that is being translated.</summary>
+    public int AccessSize;
 
     /// <summary>A far call to this selector leaves; 0: none (see VirtualCpu.InterceptedFarCallSelector).</summary>
     public ushort FarCallSelector;

@@ -76,6 +76,7 @@ internal static class DecodeTable
             case Mnemonic.Iret or Mnemonic.Iretd or Mnemonic.Iretq: return FarOps.Iret(t);
             case Mnemonic.Loop or Mnemonic.Loope or Mnemonic.Loopne or Mnemonic.Jcxz or Mnemonic.Jecxz or Mnemonic.Jrcxz: return Branch.Loop(t);
             case Mnemonic.Lds or Mnemonic.Les or Mnemonic.Lss or Mnemonic.Lfs or Mnemonic.Lgs: return SegmentOps.LoadPointer(t);
+            case Mnemonic.Arpl: return SegmentOps.Arpl(t);
             case Mnemonic.Lar or Mnemonic.Lsl or Mnemonic.Verr or Mnemonic.Verw: return SegmentOps.Query(t);
             case Mnemonic.Clc or Mnemonic.Stc or Mnemonic.Cmc or Mnemonic.Cld or Mnemonic.Std or Mnemonic.Lahf or Mnemonic.Sahf or Mnemonic.Salc:
                 return SystemOps.FlagOp(t);

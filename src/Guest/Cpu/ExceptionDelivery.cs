@@ -16,7 +16,9 @@ internal static unsafe class ExceptionDelivery
     /// <summary>Delivers, turning a fault on the way into #DF; false: triple fault.</summary>
     public static bool Deliver(CpuState* s, int vector, bool hasError, uint error, EventKind kind, ulong returnRip)
     {
-        if (Once(s, vector, hasError, error, kind, returnRip))
+        // A fault's handler returns to the instruction, which must not meet its breakpoint again. SDM vol. 3B, 17.3.1.1.
+        uint resume = kind == EventKind.Exception && vector is not (Vectors.Db or Vectors.Df) ? RflagsBits.Rf : 0;
+        if (Once(s, vector, hasError, error, kind, returnRip, resume))
             return true;
         if (s->Stop == StopKind.Exit)
             return true;
@@ -33,7 +35,7 @@ internal static unsafe class ExceptionDelivery
             vector = doubled ? Vectors.Df : second;
             error = doubled ? 0 : s->FaultError;
             kind = EventKind.Exception;
-            if (Once(s, vector, Vectors.HasErrorCode(vector), error, kind, returnRip))
+            if (Once(s, vector, Vectors.HasErrorCode(vector), error, kind, returnRip, vector == Vectors.Df ? 0 : RflagsBits.Rf))
                 return true;
             if (s->Stop == StopKind.Exit)
                 return true;
@@ -43,11 +45,11 @@ internal static unsafe class ExceptionDelivery
     }
 
     /// <summary>INT n: false with the fault recorded.</summary>
-    public static bool Software(CpuState* s, int vector, ulong nextRip) => Once(s, vector, false, 0, EventKind.Software, nextRip);
+    public static bool Software(CpuState* s, int vector, ulong nextRip) => Once(s, vector, false, 0, EventKind.Software, nextRip, 0);
 
     private static bool IsContributory(int vector) => vector is Vectors.De or (>= Vectors.Ts and <= Vectors.Gp);
 
-    private static bool Once(CpuState* s, int vector, bool hasError, uint error, EventKind kind, ulong returnRip)
+    private static bool Once(CpuState* s, int vector, bool hasError, uint error, EventKind kind, ulong returnRip, uint resume)
     {
         if ((s->Cr0 & Cr0Bits.Pe) == 0)
             return Real(s, vector, returnRip);
@@ -62,126 +64,134 @@ internal static unsafe class ExceptionDelivery
             || (longMode && !SystemMemory.Read(s, s->IdtBase + (ulong)(vector * gateSize) + 8, 8, out high)))
             return false;
         int type = (int)(low >> 40) & 31;
-        if (type == 5 && !longMode)
-            return TaskGate(s);
+        bool task = type == 5 && !longMode;
         bool wide = type is 14 or 15;
-        if (!wide && (longMode || type is not (6 or 7)))
+        if (!wide && !task && (longMode || type is not (6 or 7)))
             return Fail(s, Vectors.Gp, gateError);
         if (kind == EventKind.Software && ((int)(low >> 45) & 3) < s->Cpl)
             return Fail(s, Vectors.Gp, gateError);
         if ((low & (1ul << 47)) == 0)
             return Fail(s, Vectors.Np, gateError);
         ushort selector = (ushort)(low >> 16);
+        if (task)
+            return TaskGate(s, vector, hasError, error, selector);
         ulong offset = (low & 0xFFFF) | (wide ? (low >> 32) & 0xFFFF_0000 : 0) | (high << 32);
-        if ((selector & ~3) == 0)
-            return Fail(s, Vectors.Gp, external);
-        if (!Segments.Read(s, selector, Vectors.Gp, out Descriptor code))
-            return WithExternal(s, external);
-        if (!code.IsCode || code.Dpl > s->Cpl || (longMode && (!code.Long || code.Big)))
-            return Fail(s, Vectors.Gp, (selector & 0xFFFCu) | external);
-        if (!code.Present)
-            return Fail(s, Vectors.Np, (selector & 0xFFFCu) | external);
+        if (!Handler(s, selector, longMode, external, out Descriptor code))
+            return false;
         int cpl = code.Conforming ? s->Cpl : code.Dpl;
-        bool trap = (type & 1) != 0;
-        return longMode
-            ? Long(s, code, selector, offset, cpl, (int)(low >> 32) & 7, trap, hasError, error, external, returnRip)
-            : Protected(s, code, selector, offset, cpl, wide ? 4 : 2, trap, hasError, error, external, returnRip);
+        Frame f = new()
+        {
+            Selector = selector,
+            Code = code,
+            Offset = offset,
+            Cpl = cpl,
+            Size = longMode ? 8 : wide ? 4 : 2,
+            Trap = (type & 1) != 0,
+            HasError = hasError,
+            Error = error,
+            External = external,
+            Flags = s->Flags | Flags.Get(s) | resume,
+            ReturnRip = returnRip,
+        };
+        return longMode ? Long(s, f, (int)(low >> 32) & 7) : Protected(s, f);
     }
 
-    private static bool Long(CpuState* s, Descriptor code, ushort selector, ulong offset, int cpl, int ist, bool trap, bool hasError, uint error, uint external, ulong returnRip)
+    /// <summary>The checks of a gate's code segment. SDM vol. 2, INT n, PROTECTED-MODE.</summary>
+    private static bool Handler(CpuState* s, ushort selector, bool longMode, uint external, out Descriptor code)
     {
-        ulong sp = s->Gpr[(int)Gpr.Rsp];
-        bool switched = ist != 0 || cpl != s->Cpl;
-        if (switched)
-        {
-            ulong at = ist != 0 ? 0x1Cu + ((ulong)ist * 8) : 4 + ((ulong)cpl * 8);
-            if (at + 7 > s->Tr.Limit)
-                return Fail(s, Vectors.Ts, (s->Tr.Selector & 0xFFFCu) | external);
-            if (!SystemMemory.Read(s, s->Tr.Base + at, 8, out sp))
-                return false;
-            if (!Rip.IsCanonical(sp))
-                return Fail(s, Vectors.Ss, external);
-        }
-
-        if (!Rip.IsCanonical(offset))
+        code = default;
+        if ((selector & ~3) == 0)
             return Fail(s, Vectors.Gp, external);
-        sp &= ~0xFul;
-        ulong* frame = stackalloc ulong[6];
-        int n = 0;
-        frame[n++] = s->Ss.Selector;
-        frame[n++] = s->Gpr[(int)Gpr.Rsp];
-        frame[n++] = s->Flags | Flags.Get(s);
-        frame[n++] = s->Cs.Selector;
-        frame[n++] = returnRip;
-        if (hasError)
-            frame[n++] = error;
-        if (!Push(s, sp, frame, n, 8, cpl, ulong.MaxValue, 0))
-            return StackFault(s, external);
-        if (!FarOps.LoadCode(s, selector, code, cpl))
+        if (!Segments.Read(s, selector, Vectors.Gp, out code))
+            return WithExternal(s, external);
+        bool allowed = code.IsCode && code.Dpl <= s->Cpl && (!longMode || (code.Long && !code.Big));
+        // From virtual-8086 mode a handler runs at CPL 0.
+        if ((s->Flags & RflagsBits.Vm) != 0 && (code.Conforming || code.Dpl != 0))
+            allowed = false;
+        if (!allowed)
+            return Fail(s, Vectors.Gp, (selector & 0xFFFCu) | external);
+        return code.Present || Fail(s, Vectors.Np, (selector & 0xFFFCu) | external);
+    }
+
+    private static bool Long(CpuState* s, in Frame f, int ist)
+    {
+        InnerStack stack = StackSwitch.Flat(s->Gpr[(int)Gpr.Rsp]);
+        if ((ist != 0 || f.Cpl != s->Cpl) && !StackSwitch.FromTask64(s, ist != 0 ? 0x1Cu + ((ulong)ist * 8) : 4 + ((ulong)f.Cpl * 8), f.External, out stack))
             return false;
-        if (switched && cpl != ((int)frame[3] & 3))
-            Segments.SetHidden(s, &s->Ss, (ushort)cpl, 0, 0, 0);
-        s->Gpr[(int)Gpr.Rsp] = sp - (ulong)(n * 8);
-        Arrive(s, offset, trap);
+        if (!Rip.IsCanonical(f.Offset))
+            return Fail(s, Vectors.Gp, f.External);
+        stack.Pointer &= ~0xFul;
+        ulong* frame = stackalloc ulong[6];
+        frame[0] = s->Ss.Selector;
+        frame[1] = s->Gpr[(int)Gpr.Rsp];
+        int n = Tail(s, f, frame, 2);
+        if (!StackSwitch.Push(s, stack, frame, n, 8, f.Cpl))
+            return StackFault(s, f.External);
+        int before = s->Cpl;
+        if (!FarOps.LoadCode(s, f.Selector, f.Code, f.Cpl))
+            return false;
+        if (f.Cpl != before)
+            Segments.SetHidden(s, &s->Ss, (ushort)f.Cpl, 0, 0, 0);
+        s->Gpr[(int)Gpr.Rsp] = stack.Pointer - (ulong)(n * 8);
+        Arrive(s, f.Offset, f.Trap);
         return true;
     }
 
-    private static bool Protected(CpuState* s, Descriptor code, ushort selector, ulong offset, int cpl, int size, bool trap, bool hasError, uint error, uint external, ulong returnRip)
+    private static bool Protected(CpuState* s, in Frame f)
     {
-        bool inner = cpl != s->Cpl;
-        ulong sp = s->Gpr[(int)Gpr.Rsp];
-        ulong stackBase = s->Ss.Base;
-        ulong mask = s->StackMask;
-        uint limit = s->Ss.Limit;
-        ushort newSs = 0;
-        Descriptor stack = default;
-        if (inner)
+        bool virtual8086 = (s->Flags & RflagsBits.Vm) != 0;
+        bool inner = f.Cpl != s->Cpl;
+        InnerStack stack = StackSwitch.Current(s);
+        if (inner && !StackSwitch.FromTask(s, f.Cpl, f.External, out stack))
+            return false;
+        ulong* frame = stackalloc ulong[10];
+        int n = 0;
+        if (virtual8086)
         {
-            // A 32-bit TSS (type 9/11) has SS:ESP for each inner level at 4 + 8n. SDM vol. 3A, figure 7-2.
-            if ((s->Tr.Access & 0x8) == 0 || 4 + (cpl * 8) + 5 > s->Tr.Limit)
-                return Fail(s, Vectors.Ts, (s->Tr.Selector & 0xFFFCu) | external);
-            if (!SystemMemory.Read(s, s->Tr.Base + 4 + (ulong)(cpl * 8), 4, out sp) || !SystemMemory.Read(s, s->Tr.Base + 8 + (ulong)(cpl * 8), 2, out ulong ss))
-                return false;
-            newSs = (ushort)ss;
-            if ((newSs & ~3) == 0)
-                return Fail(s, Vectors.Ts, external);
-            if (!Segments.CheckStack(s, newSs, cpl, Vectors.Ts, out stack))
-                return WithExternal(s, external);
-            stackBase = stack.Base;
-            mask = stack.Big ? 0xFFFF_FFFFul : 0xFFFF;
-            limit = stack.Limit;
+            frame[n++] = s->Gs.Selector;
+            frame[n++] = s->Fs.Selector;
+            frame[n++] = s->Ds.Selector;
+            frame[n++] = s->Es.Selector;
         }
 
-        if (offset > code.Limit)
-            return Fail(s, Vectors.Gp, external);
-        ulong* frame = stackalloc ulong[6];
-        int n = 0;
         if (inner)
         {
             frame[n++] = s->Ss.Selector;
             frame[n++] = s->Gpr[(int)Gpr.Rsp];
         }
 
-        frame[n++] = s->Flags | Flags.Get(s);
-        frame[n++] = s->Cs.Selector;
-        frame[n++] = returnRip;
-        if (hasError)
-            frame[n++] = error;
-        bool expandDown = inner ? (stack.Type & 4) != 0 : (s->Ss.Access & 4) != 0;
-        ulong bottom = (sp - (ulong)(n * size)) & mask;
-        if (!expandDown && bottom + (ulong)(n * size) - 1 > limit)
-            return Fail(s, Vectors.Ss, (inner ? newSs & 0xFFFCu : 0) | external);
-        if (!Push(s, sp, frame, n, size, cpl, mask, stackBase))
-            return StackFault(s, external);
-        if (!FarOps.LoadCode(s, selector, code, cpl))
+        n = Tail(s, f, frame, n);
+        if (!StackSwitch.Fits(stack, n * f.Size))
+            return Fail(s, Vectors.Ss, (inner ? stack.Selector & 0xFFFCu : 0) | f.External);
+        if (f.Offset > f.Code.Limit)
+            return Fail(s, Vectors.Gp, f.External);
+        if (!StackSwitch.Push(s, stack, frame, n, f.Size, f.Cpl))
+            return StackFault(s, f.External);
+        if (!FarOps.LoadCode(s, f.Selector, f.Code, f.Cpl))
             return false;
-        if (inner && !Segments.Commit(s, &s->Ss, newSs, stack))
+        if (inner && !Segments.Commit(s, &s->Ss, stack.Selector, stack.Segment))
             return false;
+        if (virtual8086)
+            Virtual8086.Leave(s);
         CpuMode.Update(s);
-        StackSegment.SetPointer(s, sp - (ulong)(n * size));
-        s->Flags &= ~(ulong)RflagsBits.Vm;
-        Arrive(s, offset, trap);
+        // A new stack is loaded whole; the current one moves within its width.
+        if (inner)
+            s->Gpr[(int)Gpr.Rsp] = stack.Mask == 0xFFFF ? (s->Gpr[(int)Gpr.Rsp] & ~0xFFFFul) | ((stack.Pointer - (ulong)(n * f.Size)) & 0xFFFF) : (uint)(stack.Pointer - (ulong)(n * f.Size));
+        else
+            StackSegment.SetPointer(s, stack.Pointer - (ulong)(n * f.Size));
+        Arrive(s, f.Offset, f.Trap);
         return true;
+    }
+
+    /// <summary>What every frame ends with: flags, CS, the return address and the error code.</summary>
+    private static int Tail(CpuState* s, in Frame f, ulong* frame, int n)
+    {
+        frame[n++] = f.Flags;
+        frame[n++] = s->Cs.Selector;
+        frame[n++] = f.ReturnRip;
+        if (f.HasError)
+            frame[n++] = f.Error;
+        return n;
     }
 
     private static void Arrive(CpuState* s, ulong offset, bool trap)
@@ -190,47 +200,54 @@ internal static unsafe class ExceptionDelivery
         if (!trap)
             s->Flags &= ~(ulong)RflagsBits.If;
         s->Rip = offset;
+        s->ShadowAt = -1;
         CpuMode.NewEpoch(s);
         CpuMode.Update(s);
-    }
-
-    /// <summary>Writes a frame after probing all of it, so that a fault leaves memory as it was.</summary>
-    private static bool Push(CpuState* s, ulong sp, ulong* frame, int n, int size, int cpl, ulong mask, ulong stackBase)
-    {
-        for (int i = 0; i < n; i++)
-        {
-            if (!SystemMemory.Probe(s, stackBase + ((sp - (ulong)((i + 1) * size)) & mask), size, cpl))
-                return false;
-        }
-
-        for (int i = 0; i < n; i++)
-            SystemMemory.Write(s, stackBase + ((sp - (ulong)((i + 1) * size)) & mask), frame[i], size, cpl);
-        return true;
     }
 
     private static bool Real(CpuState* s, int vector, ulong returnRip)
     {
         if ((vector * 4) + 3 > s->IdtLimit)
             return Fail(s, Vectors.Gp, 0);
+        if (!SystemMemory.Read(s, s->IdtBase + (ulong)(vector * 4), 4, out ulong entry))
+            return false;
+        return ThroughVector(s, (uint)entry, s->Flags | Flags.Get(s), returnRip);
+    }
+
+    /// <summary>Enters a real-mode vector: three words are pushed. SDM vol. 3B, 21.1.4. Also of virtual-8086 mode with VME.</summary>
+    public static bool ThroughVector(CpuState* s, uint entry, ulong flags, ulong returnRip)
+    {
         ulong* frame = stackalloc ulong[3];
-        frame[0] = s->Flags | Flags.Get(s);
+        frame[0] = flags;
         frame[1] = s->Cs.Selector;
         frame[2] = returnRip;
-        if (!SystemMemory.Read(s, s->IdtBase + (ulong)(vector * 4), 4, out ulong entry)
-            || !Push(s, s->Gpr[(int)Gpr.Rsp], frame, 3, 2, 0, s->StackMask, s->Ss.Base))
+        InnerStack stack = StackSwitch.Current(s);
+        if (!StackSwitch.Fits(stack, 6))
+            return Fail(s, Vectors.Ss, 0);
+        if (!StackSwitch.Push(s, stack, frame, 3, 2, s->Cpl))
             return false;
         StackSegment.SetPointer(s, s->Gpr[(int)Gpr.Rsp] - 6);
         Segments.LoadReal(s, &s->Cs, (ushort)(entry >> 16));
         s->Flags &= ~(ulong)(RflagsBits.If | RflagsBits.Tf | RflagsBits.Ac | RflagsBits.Rf);
         s->Rip = (ushort)entry;
+        s->ShadowAt = -1;
         CpuMode.NewEpoch(s);
         CpuMode.Update(s);
         return true;
     }
 
-    private static bool TaskGate(CpuState* s)
+    private static bool TaskGate(CpuState* s, int vector, bool hasError, uint error, ushort selector)
     {
-        s->Exit = new CpuExit { Reason = ExitReason.Unimplemented, NextRip = s->Rip };
+        s->Exit = new CpuExit
+        {
+            Reason = ExitReason.TaskSwitch,
+            TaskSwitch = TaskSwitchSource.Gate,
+            Operand = selector,
+            Vector = (byte)vector,
+            HasErrorCode = hasError,
+            ErrorCode = error,
+            NextRip = s->Rip,
+        };
         s->Stop = StopKind.Exit;
         return false;
     }
@@ -253,5 +270,21 @@ internal static unsafe class ExceptionDelivery
     {
         Faults.Set(s, vector, error);
         return false;
+    }
+
+    /// <summary>A gate that has been checked, and what its handler will find pushed.</summary>
+    private struct Frame
+    {
+        public ushort Selector;
+        public Descriptor Code;
+        public ulong Offset;
+        public int Cpl;
+        public int Size;
+        public bool Trap;
+        public bool HasError;
+        public uint Error;
+        public uint External;
+        public ulong Flags;
+        public ulong ReturnRip;
     }
 }

@@ -3,7 +3,7 @@ namespace XenSim.Guest.Cpu;
 /// <summary>Exception vectors. SDM vol. 3A, table 6-1.</summary>
 internal static class Vectors
 {
-    public const int De = 0, Db = 1, Bp = 3, Of = 4, Br = 5, Ud = 6, Nm = 7, Df = 8, Ts = 10, Np = 11, Ss = 12, Gp = 13, Pf = 14, Mf = 16, Ac = 17, Xm = 19;
+    public const int De = 0, Db = 1, Nmi = 2, Bp = 3, Of = 4, Br = 5, Ud = 6, Nm = 7, Df = 8, Ts = 10, Np = 11, Ss = 12, Gp = 13, Pf = 14, Mf = 16, Ac = 17, Xm = 19;
 
     /// <summary>A non-canonical address or one outside its segment: #SS(0) through SS, else #GP(0).</summary>
     public const int Address = 256;

@@ -11,6 +11,9 @@ internal static unsafe class PageWalk
     private const ulong Present = 1, Writable = 2, User = 4, Accessed = 0x20, Dirty = 0x40, PageSize = 0x80, NoExecute = 1ul << 63;
     private const ulong AddressMask = 0x000F_FFFF_FFFF_F000;
 
+    /// <summary>The privilege level of accesses to descriptor tables and TSSs: supervisor, and RFLAGS.AC is no help against SMAP. SDM vol. 3A, 4.6.1.</summary>
+    public const int ImplicitSupervisor = -1;
+
     /// <summary>Bits 62:52 of PAE entries outside IA-32e mode are reserved. SDM vol. 3A, tables 4-9 to 4-11.</summary>
     private const ulong PaeReserved = 0x7FF0_0000_0000_0000;
 
@@ -24,9 +27,17 @@ internal static unsafe class PageWalk
 
         bool legacy = (s->Cr4 & Cr4Bits.Pae) == 0;
         bool longMode = (s->Efer & EferBits.Lma) != 0;
-        int level = legacy ? 2 : longMode ? 4 : 3;
+        int level = longMode ? 4 : 2;
         int indexBits = legacy ? 10 : 9;
-        ulong table = legacy ? s->Cr3 & 0xFFFF_F000 : longMode ? s->Cr3 & AddressMask : s->Cr3 & 0xFFFF_FFE0;
+        ulong table = legacy ? s->Cr3 & 0xFFFF_F000 : s->Cr3 & AddressMask;
+        if (!legacy && !longMode)
+        {
+            ulong pdpte = s->Pdpte[(va >> 30) & 3];
+            if ((pdpte & Present) == 0)
+                return PageFault(s, va, kind, cpl, 0);
+            table = pdpte & AddressMask;
+        }
+
         ulong combined = Writable | User;
         ulong noExecute = 0;
         ulong* path = stackalloc ulong[4];
@@ -35,25 +46,18 @@ internal static unsafe class PageWalk
         for (; ; level--)
         {
             ulong index = (va >> (12 + ((level - 1) * indexBits))) & ((1ul << indexBits) - 1);
-            if (level == 3 && !longMode)
-                index &= 3;
             ulong at = table + (index * (legacy ? 4u : 8u));
             if (!ReadEntry(cpu, s, kind, at, legacy, out ulong entry))
                 return false;
             if ((entry & Present) == 0)
                 return PageFault(s, va, kind, cpl, 0);
-            bool pdpte = level == 3 && !longMode;
-            bool leaf = level == 1 || (!pdpte && (entry & PageSize) != 0 && level < 4 && (!legacy || (s->Cr4 & Cr4Bits.Pse) != 0));
+            bool leaf = level == 1 || ((entry & PageSize) != 0 && level < 4 && (!legacy || (s->Cr4 & Cr4Bits.Pse) != 0));
             if (Reserved(s, entry, level, leaf, legacy, longMode))
                 return PageFault(s, va, kind, cpl, PageFaultBits.Present | PageFaultBits.Reserved);
-            if (!pdpte)
-            {
-                combined &= entry;
-                noExecute |= entry & NoExecute;
-                path[steps] = at;
-                values[steps++] = entry;
-            }
-
+            combined &= entry;
+            noExecute |= entry & NoExecute;
+            path[steps] = at;
+            values[steps++] = entry;
             if (!leaf)
             {
                 table = entry & (legacy ? 0xFFFF_F000 : AddressMask);
@@ -81,7 +85,7 @@ internal static unsafe class PageWalk
             return false;
         if (kind == AccessKind.Execute)
             return noExecute == 0 && !(cpl < 3 && userPage && (s->Cr4 & Cr4Bits.Smep) != 0);
-        if (cpl < 3 && userPage && (s->Cr4 & Cr4Bits.Smap) != 0 && (s->Flags & RflagsBits.Ac) == 0)
+        if (cpl < 3 && userPage && (s->Cr4 & Cr4Bits.Smap) != 0 && ((s->Flags & RflagsBits.Ac) == 0 || cpl == ImplicitSupervisor))
             return false;
         return kind == AccessKind.Read || (combined & Writable) != 0 || (cpl < 3 && (s->Cr0 & Cr0Bits.Wp) == 0);
     }
@@ -89,14 +93,35 @@ internal static unsafe class PageWalk
     private static bool Reserved(CpuState* s, ulong entry, int level, bool leaf, bool legacy, bool longMode)
     {
         if (legacy)
-            return leaf && level == 2 && (entry & 0x20_0000) != 0;
-        if ((entry & NoExecute) != 0 && ((s->Efer & EferBits.Nxe) == 0 || (level == 3 && !longMode)))
+            return leaf && level == 2 && (entry & LargeReserved(s)) != 0;
+        if ((entry & AddressMask & ~s->PhysicalMask) != 0)
+            return true;
+        if ((entry & NoExecute) != 0 && (s->Efer & EferBits.Nxe) == 0)
             return true;
         if (!longMode && (entry & PaeReserved) != 0)
             return true;
         if (level == 4)
             return (entry & PageSize) != 0;
         return leaf && level > 1 && (entry & (((1ul << (12 + ((level - 1) * 9))) - 1) & ~0x1FFFul)) != 0;
+    }
+
+    /// <summary>A 4 MiB entry holds address bits 39:32 in bits 20:13; those above MAXPHYADDR and bit 21 are reserved. SDM vol. 3A, table 4-4.</summary>
+    private static ulong LargeReserved(CpuState* s) => 0x20_0000 | (((~s->PhysicalMask >> 32) & 0xFF) << 13);
+
+    /// <summary>Reads the four directory pointers that a load of CR3 latches; false: one is present with reserved bits. SDM vol. 3A, 4.4.1.</summary>
+    public static bool ReadDirectoryPointers(CpuState* s, ulong cr3, ulong* pointers)
+    {
+        VirtualCpu cpu = VirtualCpu.Of(s);
+        bool good = true;
+        for (int i = 0; i < 4; i++)
+        {
+            // Where there is no memory all bits read as one, which reserved bits refuse.
+            if (!ReadEntry(cpu, s, AccessKind.Read, (cr3 & 0xFFFF_FFE0) + ((ulong)i * 8), false, out pointers[i]))
+                pointers[i] = ulong.MaxValue;
+            good &= (pointers[i] & Present) == 0 || (pointers[i] & (0x1E6 | ~(s->PhysicalMask | 0xFFF))) == 0;
+        }
+
+        return good;
     }
 
     private static bool SetAccessed(VirtualCpu cpu, CpuState* s, AccessKind kind, ulong* path, ulong* values, int steps, bool legacy)
@@ -107,7 +132,11 @@ internal static unsafe class PageWalk
             if ((values[i] & bits) == bits)
                 continue;
             if (!Machine(cpu, s, path[i], kind, path[i] >> 12, false, out Translation t))
+            {
+                s->AccessSize = legacy ? 4 : 8;
                 return false;
+            }
+
             int offset = (int)(path[i] & 0xFFF);
             byte* entry = cpu.Memory.WritableData(t.Frame, 1ul << (offset >> 6)) + offset;
             // SAFETY: entries are naturally aligned inside an existing frame.
@@ -124,7 +153,11 @@ internal static unsafe class PageWalk
     {
         entry = 0;
         if (!Machine(cpu, s, at, kind, at >> 12, false, out Translation t))
+        {
+            s->AccessSize = legacy ? 4 : 8;
             return false;
+        }
+
         // SAFETY: as in SetAccessed.
         byte* p = cpu.Memory.ReadableData(t.Frame) + (at & 0xFFF);
         entry = legacy ? *(uint*)p : *(ulong*)p;

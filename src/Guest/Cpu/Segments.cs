@@ -210,12 +210,17 @@ internal static unsafe class Segments
         @base = descriptor.Base;
         if ((s->Efer & EferBits.Lma) == 0)
             return true;
-        if (!Locate(s, selector, 16, out ulong linear))
-            return Fail(s, vector, selector);
-        if (!SystemMemory.Read(s, linear + 8, 8, out ulong high))
+        if (!ReadHigh(s, selector, out ulong high))
             return false;
         @base |= high << 32;
-        return true;
+        return Rip.IsCanonical(@base) || Fail(s, vector, selector);
+    }
+
+    /// <summary>The upper half of a 16-byte descriptor of long mode.</summary>
+    public static bool ReadHigh(CpuState* s, ushort selector, out ulong high)
+    {
+        high = 0;
+        return Locate(s, selector, 16, out ulong linear) ? SystemMemory.Read(s, linear + 8, 8, out high) : Fail(s, Vectors.Gp, selector);
     }
 
     public static bool Fail(CpuState* s, int vector, ushort selector)
@@ -227,6 +232,12 @@ internal static unsafe class Segments
     public static void LoadReal(CpuState* s, SegmentState* g, ushort selector)
     {
         // The limit stays what it was; attributes are those of writable data. SDM vol. 3B, 21.1.
+        if ((s->Flags & RflagsBits.Vm) != 0)
+        {
+            SetHidden(s, g, selector, (ulong)selector << 4, 0xFFFF, Virtual8086.Access);
+            return;
+        }
+
         ushort access = (ushort)((g->Access & 0x4000) | 0x93);
         SetHidden(s, g, selector, (ulong)selector << 4, (g->Access & 0x80) != 0 ? g->Limit : 0xFFFF, access);
     }
@@ -252,7 +263,7 @@ internal static unsafe class SystemMemory
         value = 0;
         for (int i = 0; i < size; i++)
         {
-            byte* p = At(s, linear + (ulong)i, AccessKind.Read, 0);
+            byte* p = At(s, linear + (ulong)i, AccessKind.Read, PageWalk.ImplicitSupervisor);
             if (p == null)
                 return false;
             int run = Math.Min(size - i, 4096 - (int)((linear + (ulong)i) & 0xFFF));
@@ -264,8 +275,8 @@ internal static unsafe class SystemMemory
         return true;
     }
 
-    /// <param name="cpl">0 for the processor's own tables; the new CPL for frames pushed on a stack.</param>
-    public static bool Write(CpuState* s, ulong linear, ulong value, int size, int cpl = 0)
+    /// <param name="cpl">The new CPL for frames pushed on a stack.</param>
+    public static bool Write(CpuState* s, ulong linear, ulong value, int size, int cpl = PageWalk.ImplicitSupervisor)
     {
         for (int i = 0; i < size; i++)
         {
@@ -295,6 +306,7 @@ internal static unsafe class SystemMemory
             return null;
         }
 
+        s->AccessSize = 1;
         // SAFETY: a translation names an existing frame.
         if (!PageWalk.Walk(cpu, s, linear, kind, cpl, true, out Translation t))
             return null;

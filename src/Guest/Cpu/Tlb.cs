@@ -5,13 +5,13 @@ using XenSim.Guest.Memory;
 namespace XenSim.Guest.Cpu;
 
 /// <summary>
-/// Translation cache: three sets (user; supervisor; supervisor with AC under SMAP) of 1024 direct-mapped entries. Everything unusual
+/// Translation cache: four sets (user; supervisor; supervisor with AC under SMAP; user with alignment checks) of 1024 direct-mapped entries. Everything unusual
 /// is a tag that does not match: page-crossing, no permission, not yet dirty, shared with a snapshot, holds decoded code.
 /// </summary>
 internal static unsafe class Tlb
 {
     public const int Entries = 1024;
-    public const int Sets = 3;
+    public const int Sets = 4;
     private const ulong Invalid = 1;
 
     /// <summary>An address that no translation matches and that faults as outside its segment.</summary>
@@ -50,12 +50,19 @@ internal static unsafe class Tlb
     {
         int first = 4096 - (int)(va & 0xFFF);
         if (size <= first || va == NoAddress)
-            return Fill(s, va, AccessKind.Read);
+        {
+            s->AccessSize = size;
+            byte* whole = Fill(s, va, AccessKind.Read);
+            return whole == null || s->CheckedAccess == 0 ? whole : Check(s, va, size, false, whole);
+        }
+
+        s->AccessSize = first;
         byte* a = Fill(s, va, AccessKind.Read);
         if (a == null)
             return null;
+        s->AccessSize = size - first;
         byte* b = Fill(s, (va + (ulong)first) & s->LinearMask, AccessKind.Read);
-        if (b == null)
+        if (b == null || (s->CheckedAccess != 0 && Check(s, va, size, false, b) == null))
             return null;
         // SAFETY: size is at most 64, the buffer's length; a and b are pages with first and size - first bytes left.
         NativeMemory.Copy(a, s->SplitBuffer, (nuint)first);
@@ -68,12 +75,16 @@ internal static unsafe class Tlb
     {
         int first = 4096 - (int)(va & 0xFFF);
         if (size <= first || va == NoAddress)
-            return FillWrite(s, va, size);
+        {
+            byte* whole = FillWrite(s, va, size);
+            return whole == null || s->CheckedAccess == 0 ? whole : Check(s, va, size, true, whole);
+        }
+
         byte* a = FillWrite(s, va, first);
         if (a == null)
             return null;
         byte* b = FillWrite(s, (va + (ulong)first) & s->LinearMask, size - first);
-        if (b == null)
+        if (b == null || (s->CheckedAccess != 0 && Check(s, va, size, true, b) == null))
             return null;
         // SAFETY: as in ReadSlow.
         NativeMemory.Copy(a, s->SplitBuffer, (nuint)first);
@@ -83,6 +94,20 @@ internal static unsafe class Tlb
         s->SplitFirst = first;
         s->SplitSize = size;
         return s->SplitBuffer;
+    }
+
+    /// <summary>#AC, which comes after #PF (SDM vol. 3A, 6.15, interrupt 17), and data breakpoints. Null: a fault.</summary>
+    private static byte* Check(CpuState* s, ulong va, int size, bool write, byte* host)
+    {
+        if ((s->CheckedAccess & Breakpoints.Alignment) != 0 && (size is 2 or 4 or 8) && (va & (ulong)(size - 1)) != 0)
+        {
+            Faults.Set(s, Vectors.Ac);
+            return null;
+        }
+
+        if (s->DataBreakpoints != 0)
+            Breakpoints.Touch(s, va, size, write);
+        return host;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -104,6 +129,7 @@ internal static unsafe class Tlb
             return (long)Frames(s)[index];
         }
 
+        s->AccessSize = 0;
         host = Fill(s, va, AccessKind.Execute);
         return host == null ? -1 : (long)Frames(s)[index];
     }
@@ -176,6 +202,7 @@ internal static unsafe class Tlb
 
     private static byte* FillWrite(CpuState* s, ulong va, int size)
     {
+        s->AccessSize = size;
         byte* host = Fill(s, va, AccessKind.Write);
         if (host == null)
             return null;
@@ -187,7 +214,8 @@ internal static unsafe class Tlb
         ulong lines = (ulong.MaxValue << firstLine) & (ulong.MaxValue >> (63 - lastLine));
         memory.WritableData(frame, lines);
         // The page may be written the fast way only while it holds no code at all.
-        s->Tlb[index].WriteTag = memory.FrameAt(frame)->CodeLines == 0 ? va & ~0xFFFul : Invalid;
+        bool fast = memory.FrameAt(frame)->CodeLines == 0 && (s->CheckedAccess == 0 || !Breakpoints.Guards(s, va & ~0xFFFul));
+        s->Tlb[index].WriteTag = fast ? va & ~0xFFFul : Invalid;
         return host;
     }
 
@@ -218,7 +246,7 @@ internal static unsafe class Tlb
         e->Addend = addend;
         if (kind == AccessKind.Execute)
             e->ExecTag = tag;
-        else
+        else if (s->CheckedAccess == 0 || !Breakpoints.Guards(s, tag))
             e->ReadTag = tag;
         Frames(s)[index] = t.Frame;
         s->TlbUsed |= 1u << CpuMode.SetIndex(s);

@@ -10,7 +10,6 @@ public sealed unsafe partial class VirtualCpu
         CpuState* s = _s;
         s->RetireLimit = s->RetireLimit - s->Remaining + instructionBudget;
         s->Remaining = instructionBudget;
-        s->Stop = StopKind.None;
         Block* b = null;
         for (; ; )
         {
@@ -28,11 +27,8 @@ public sealed unsafe partial class VirtualCpu
                     return new CpuExit { Reason = ExitReason.BudgetSpent, NextRip = s->Rip };
                 if (Memory.Code.IsFull)
                     Memory.Code.Reset();
-                if ((s->Flags & RflagsBits.Tf) != 0)
-                {
-                    Step(s);
+                if (((s->Flags & (RflagsBits.Tf | RflagsBits.Rf)) | s->Debugged) != 0 && Step(s))
                     continue;
-                }
 
                 b = Memory.Code.Find(s);
                 if (b == null)
@@ -56,24 +52,92 @@ public sealed unsafe partial class VirtualCpu
     public bool Inject(byte vector, bool hasErrorCode = false, uint errorCode = 0)
     {
         _s->Stop = StopKind.None;
+        if (vector == Vectors.Nmi)
+            _s->NmiBlocked = 1;
         return ExceptionDelivery.Deliver(_s, vector, hasErrorCode, errorCode, EventKind.External, _s->Rip);
     }
 
-    /// <summary>One instruction with RFLAGS.TF set at its start: #DB follows it. SDM vol. 3B, 17.3.1.4.</summary>
-    private void Step(CpuState* s)
+    /// <summary>
+    /// One instruction with RFLAGS.TF or RF set, breakpoints armed, or a trap pending. The order of events at an instruction boundary is
+    /// that of SDM vol. 3A, table 6-2: traps of the instruction before, then execution breakpoints, then faults of the fetch.
+    /// False: there is nothing to watch for.
+    /// </summary>
+    private bool Step(CpuState* s)
     {
+        if (((s->Flags & RflagsBits.Tf) | s->Debugged) == 0)
+        {
+            s->Flags &= ~(ulong)RflagsBits.Rf;
+            return false;
+        }
+
+        bool held = s->ShadowBySs != 0 && s->ShadowAt == RetiredInstructions;
+        if (s->PendingDebug != 0 && !held)
+        {
+            DebugTrap(s, s->PendingDebug);
+            return true;
+        }
+
+        ulong resume = s->Flags & RflagsBits.Rf;
+        uint hit = resume != 0 || held ? 0 : Breakpoints.AtInstruction(s, s->CodeSize == CodeSize.Code64 ? s->Rip : (uint)(s->Rip + s->Cs.Base));
+        if (hit != 0)
+        {
+            DebugTrap(s, hit);
+            return true;
+        }
+
         Block* b = Memory.Code.Find(s);
         if (b == null)
-            return;
+            return true;
         if (b->Count > 1)
             b = BlockCache.Truncate(s, b, 1);
+        uint pending = s->PendingDebug;
+        bool traced = (s->Flags & RflagsBits.Tf) != 0;
+        s->PendingDebug = 0;
+        s->Flags &= ~(ulong)RflagsBits.Rf;
+        s->StepRule = StepRule.AtStart;
+        s->Stepping = 1;
+        s->MidString = 0;
         s->Remaining--;
         s->Current = b;
         long before = s->Remaining;
         Block* next = b->Ops->Handler(s, b->Ops);
-        if (next == null && (s->Stop != StopKind.None || s->Remaining != before))
+        s->Stepping = 0;
+        bool complete = next != null || (s->Stop == StopKind.None && s->Remaining == before);
+        AfterStep(s, complete, pending, traced, resume);
+        return true;
+    }
+
+    private void AfterStep(CpuState* s, bool complete, uint pending, bool traced, ulong resume)
+    {
+        if (!complete)
+        {
+            // Breakpoints that a faulting instruction touched are not reported. SDM vol. 3B, 17.2.3.
+            s->PendingDebug = pending;
+            s->Flags |= resume;
+            Breakpoints.Arm(s);
             return;
-        s->Debug[6] |= 0x4000;
+        }
+
+        if (s->MidString != 0)
+            s->Flags |= RflagsBits.Rf;
+        uint bits = pending | s->PendingDebug;
+        bool trap = s->StepRule switch { StepRule.AtStart => traced, StepRule.AtEnd => (s->Flags & RflagsBits.Tf) != 0, _ => false };
+        // MOV SS holds data breakpoints back to the next boundary and drops its own single step. SDM vol. 3A, 6.8.3.
+        bool held = s->ShadowBySs != 0 && s->ShadowAt == RetiredInstructions;
+        if (trap && !held)
+            bits |= Breakpoints.SingleStep;
+        s->PendingDebug = bits;
+        Breakpoints.Arm(s);
+        if (bits != 0 && !held)
+            DebugTrap(s, bits);
+    }
+
+    /// <summary>#DB with RIP where it is.</summary>
+    private static void DebugTrap(CpuState* s, uint bits)
+    {
+        Breakpoints.Report(s, bits);
+        s->PendingDebug = 0;
+        Breakpoints.Arm(s);
         Faults.Set(s, Vectors.Db);
         s->NextRip = s->Rip;
         s->Exit = default;
@@ -97,7 +161,14 @@ public sealed unsafe partial class VirtualCpu
         int vector = s->FaultVector;
         if (vector == Vectors.Physical)
         {
-            exit = s->Exit with { Reason = ExitReason.PhysicalAccess, Address = s->FaultAddress, Vector = (byte)s->FaultError, NextRip = s->NextRip };
+            exit = s->Exit with
+            {
+                Reason = ExitReason.PhysicalAccess,
+                Address = s->FaultAddress,
+                Vector = (byte)s->FaultError,
+                Size = (byte)s->AccessSize,
+                NextRip = s->NextRip,
+            };
             return true;
         }
 

@@ -55,7 +55,7 @@ public sealed unsafe partial class VirtualCpu : IDisposable
     }
 
     /// <summary>The instruction at RIP is covered by the shadow of STI or MOV SS: no interrupt may be delivered before it.</summary>
-    public bool InterruptShadow { get => _s->ShadowAt == RetiredInstructions; set => _s->ShadowAt = value ? RetiredInstructions : -1; }
+    public bool InterruptShadow { get => _s->ShadowAt == RetiredInstructions; set => (_s->ShadowAt, _s->ShadowBySs) = (value ? RetiredInstructions : -1, 0); }
 
     public ulong Cr0 { get => _s->Cr0; set => SystemRegisters.SetCr0(_s, value); }
 
@@ -65,6 +65,23 @@ public sealed unsafe partial class VirtualCpu : IDisposable
     public ulong Cr3 { get => _s->Cr3; set => SystemRegisters.SetCr3(_s, value); }
 
     public ulong Cr4 { get => _s->Cr4; set => SystemRegisters.SetCr4(_s, value); }
+
+    /// <summary>Task priority register.</summary>
+    public ulong Cr8 { get => _s->Cr8; set => _s->Cr8 = value; }
+
+    /// <summary>MAXPHYADDR: address bits of paging-structure entries from here to bit 51 are reserved. Unit: bits, 32 to 52.</summary>
+    public int PhysicalAddressBits
+    {
+        get => System.Numerics.BitOperations.PopCount(_s->PhysicalMask);
+        set
+        {
+            _s->PhysicalMask = (1ul << value) - 1;
+            Tlb.Flush(_s);
+        }
+    }
+
+    /// <summary>NMIs are held back until the next IRET; set by injecting vector 2.</summary>
+    public bool NmiBlocked { get => _s->NmiBlocked != 0; set => _s->NmiBlocked = value ? (byte)1 : (byte)0; }
 
     /// <summary>Set unchecked; LMA is whatever the caller gives (a hypervisor's state load sets it along with LME).</summary>
     public ulong Efer { get => _s->Efer; set => SystemRegisters.SetEfer(_s, value); }
@@ -161,9 +178,14 @@ public sealed unsafe partial class VirtualCpu : IDisposable
     /// <summary>DR0-DR3, DR6, DR7.</summary>
     public ulong GetDebugRegister(int number) => _s->Debug[number];
 
-    public void SetDebugRegister(int number, ulong value) => _s->Debug[number] = value;
+    public void SetDebugRegister(int number, ulong value)
+    {
+        _s->Debug[number] = value;
+        Breakpoints.Update(_s);
+    }
 
-    public void FlushTlb() => Tlb.Flush(_s);
+    /// <summary>Drops every translation, the latched PAE directory pointers included: what loading CR3 with its own value does.</summary>
+    public void FlushTlb() => SystemRegisters.SetCr3(_s, _s->Cr3);
 
     public void FlushTlb(LinearAddress address) => Tlb.Flush(_s, address.Value);
 
@@ -229,6 +251,10 @@ public sealed unsafe partial class VirtualCpu : IDisposable
     {
         _s->Rip = nextRip;
         _s->RetireLimit++;
+        _s->PendingDebug |= _s->PortDebug | ((_s->Flags & RflagsBits.Tf) != 0 ? Breakpoints.SingleStep : 0);
+        _s->PortDebug = 0;
+        _s->Flags &= ~(ulong)RflagsBits.Rf;
+        Breakpoints.Arm(_s);
     }
 
     /// <summary>The architectural state, for a snapshot.</summary>
@@ -282,6 +308,7 @@ public sealed unsafe partial class VirtualCpu : IDisposable
         Flags.Set(s, 0);
         s->Cr0 = Cr0Bits.Et | Cr0Bits.Cd | Cr0Bits.Nw;
         s->ShadowAt = -1;
+        s->PhysicalMask = (1ul << 52) - 1;
         s->Mxcsr = 0x1F80;
         s->X87Control = 0x40;
         s->Debug[6] = 0xFFFF0FF0;

@@ -62,7 +62,7 @@ internal sealed class TrapDispatcher
         VcpuInfo info = v.VcpuInfo;
         ulong via = v.Domain.HvmParams[callbackIrq];
         if (via >> 56 == vectorType && info.Exists && info.UpcallPending && !info.UpcallMask && (v.Cpu.Rflags & InterruptFlag) != 0
-            && !v.Cpu.Inject((byte)via))
+            && !v.Cpu.InterruptShadow && !v.Cpu.Inject((byte)via))
             v.Domain.Crash(v, "Triple fault");
     }
 

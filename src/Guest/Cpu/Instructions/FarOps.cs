@@ -94,13 +94,15 @@ internal static unsafe class FarOps
     {
         if (Segments.IsReal(s))
         {
+            if (offset > s->Cs.Limit)
+                return Faults.Raise(s, op, Vectors.Gp);
             Faults.Finish(s, op);
             Segments.LoadReal(s, &s->Cs, selector);
             return Arrive(s, offset);
         }
 
         if (!Target(s, selector, offset, out Descriptor d, out bool gate))
-            return gate ? SystemOps.Unimplemented(s, op) : Faults.Raise(s, op);
+            return gate ? CallGates.Transfer(s, op, selector, d, false) : Faults.Raise(s, op);
         if (!LoadCode(s, selector, d, s->Cpl))
             return Faults.Raise(s, op);
         Retire(s, op);
@@ -123,8 +125,10 @@ internal static unsafe class FarOps
 
         bool real = Segments.IsReal(s);
         Descriptor d = default;
+        if (real && offset > s->Cs.Limit)
+            return Faults.Raise(s, op, Vectors.Gp);
         if (!real && !Target(s, selector, offset, out d, out bool gate))
-            return gate ? SystemOps.Unimplemented(s, op) : Faults.Raise(s, op);
+            return gate ? CallGates.Transfer(s, op, selector, d, true) : Faults.Raise(s, op);
         ulong sp = s->Gpr[(int)Gpr.Rsp];
         ulong next = Rip.Wrap(s, s->Rip + op->Offset + op->Length);
         bool code64 = s->CodeSize == CodeSize.Code64;
@@ -149,9 +153,10 @@ internal static unsafe class FarOps
         return Arrive(s, offset);
     }
 
-    private static void Retire(CpuState* s, Op* op) => s->Remaining += s->Current->Count - op->Index - 1;
+    public static void Retire(CpuState* s, Op* op) => s->Remaining += s->Current->Count - op->Index - 1;
 
-    private static Block* Arrive(CpuState* s, ulong offset)
+    /// <summary>Goes on at an offset of a code segment just loaded.</summary>
+    public static Block* Arrive(CpuState* s, ulong offset)
     {
         s->Rip = offset;
         CpuMode.NewEpoch(s);
@@ -160,7 +165,7 @@ internal static unsafe class FarOps
     }
 
     /// <summary>A code segment that JMP or CALL may enter at the same privilege.</summary>
-    /// <param name="gate">When false: the selector names a gate or TSS, which is not modelled.</param>
+    /// <param name="gate">When false: a system descriptor, to be seen to by <see cref="CallGates"/>.</param>
     private static bool Target(CpuState* s, ushort selector, ulong offset, out Descriptor d, out bool gate)
     {
         gate = false;
@@ -171,11 +176,6 @@ internal static unsafe class FarOps
             return false;
         if (d.IsSystem)
         {
-            bool known = d.Type is 4 or 5 or 12 or 1 or 9;
-            if (!known || d.Dpl < s->Cpl || d.Dpl < (selector & 3))
-                return Segments.Fail(s, Vectors.Gp, selector);
-            if (!d.Present)
-                return Segments.Fail(s, Vectors.Np, selector);
             gate = true;
             return false;
         }
@@ -224,6 +224,8 @@ internal static unsafe class FarOps
         ulong sp = s->Gpr[(int)Gpr.Rsp] + (ulong)(2 * sizeof(T)) + op->Imm;
         if (Segments.IsReal(s))
         {
+            if (rip > s->Cs.Limit)
+                return Faults.Raise(s, op, Vectors.Gp);
             Retire(s, op);
             MoveStack(s, sp);
             Segments.LoadReal(s, &s->Cs, (ushort)cs);
@@ -302,25 +304,31 @@ internal static unsafe class FarOps
     private static Block* InterruptReturn<T>(CpuState* s, Op* op)
         where T : unmanaged
     {
+        // Also an IRET that faults unblocks NMIs. SDM vol. 3C, 27.2.3.
+        s->NmiBlocked = 0;
+        bool restricted = Virtual8086.Restricted(s);
+        if (restricted && (sizeof(T) != 2 || (s->Cr4 & Cr4Bits.Vme) == 0))
+            return Faults.Raise(s, op, Vectors.Gp, 0, SystemOps.Privileged(PrivilegedOperation.Iret));
+        if ((s->Flags & RflagsBits.Nt) != 0 && !Segments.IsReal(s))
+            return TaskReturn(s, op);
         if (!PopValue<T>(s, 0, out ulong rip) || !PopValue<T>(s, 1, out ulong cs) || !PopValue<T>(s, 2, out ulong flags))
             return Faults.Raise(s, op);
         ulong sp = s->Gpr[(int)Gpr.Rsp] + (ulong)(3 * sizeof(T));
         if (Segments.IsReal(s))
         {
-            if ((s->Flags & RflagsBits.Vm) != 0)
-                return SystemOps.Unimplemented(s, op);
+            if (rip > s->Cs.Limit)
+                return Faults.Raise(s, op, Vectors.Gp);
+            if (restricted)
+                return VirtualReturn(s, op, rip, cs, flags, sp);
             Retire(s, op);
             MoveStack(s, sp);
             Segments.LoadReal(s, &s->Cs, (ushort)cs);
-            RestoreFlags<T>(s, (uint)flags, 0);
+            RestoreFlags<T>(s, (uint)flags, s->Cpl);
             return Arrive(s, rip);
         }
 
-        bool longMode = (s->Efer & EferBits.Lma) != 0;
-        if ((s->Flags & RflagsBits.Nt) != 0)
-            return longMode ? Faults.Raise(s, op, Vectors.Gp) : SystemOps.Unimplemented(s, op);
-        if (!longMode && sizeof(T) == 4 && (flags & RflagsBits.Vm) != 0 && s->Cpl == 0)
-            return SystemOps.Unimplemented(s, op);
+        if ((s->Efer & EferBits.Lma) == 0 && sizeof(T) == 4 && (flags & RflagsBits.Vm) != 0 && s->Cpl == 0)
+            return ToVirtual8086(s, op);
         if (!ReturnTarget(s, (ushort)cs, rip, out Descriptor d))
             return Faults.Raise(s, op);
         int before = s->Cpl;
@@ -346,6 +354,43 @@ internal static unsafe class FarOps
         return Arrive(s, rip);
     }
 
+    /// <summary>IRETD into virtual-8086 mode: nine doublewords. SDM vol. 2, IRET, RETURN-TO-VIRTUAL-8086-MODE.</summary>
+    private static Block* ToVirtual8086(CpuState* s, Op* op)
+    {
+        ulong* frame = stackalloc ulong[9];
+        for (int i = 0; i < 9; i++)
+        {
+            if (!PopValue<uint>(s, i, out frame[i]))
+                return Faults.Raise(s, op);
+        }
+
+        if (!Virtual8086.Enter(s, frame))
+            return Faults.Raise(s, op);
+        Retire(s, op);
+        return Arrive(s, frame[0]);
+    }
+
+    /// <summary>16-bit IRET inside virtual-8086 mode under VME.</summary>
+    private static Block* VirtualReturn(CpuState* s, Op* op, ulong rip, ulong cs, ulong flags, ulong sp)
+    {
+        if (!Virtual8086.SetImage(s, (uint)flags))
+            return Faults.Raise(s, op);
+        Retire(s, op);
+        MoveStack(s, sp);
+        Segments.LoadReal(s, &s->Cs, (ushort)cs);
+        return Arrive(s, rip);
+    }
+
+    /// <summary>IRET with NT set: back to the task that the link field of the TSS names; #GP(0) in long mode.</summary>
+    private static Block* TaskReturn(CpuState* s, Op* op)
+    {
+        if ((s->Efer & EferBits.Lma) != 0)
+            return Faults.Raise(s, op, Vectors.Gp);
+        if (!SystemMemory.Read(s, s->Tr.Base, 2, out ulong link))
+            return Faults.Raise(s, op);
+        return Faults.Exit(s, op, new CpuExit { Reason = ExitReason.TaskSwitch, TaskSwitch = TaskSwitchSource.Iret, Operand = link });
+    }
+
     /// <summary>RFLAGS popped at the privilege before the return. SDM vol. 2, IRET.</summary>
     private static void RestoreFlags<T>(CpuState* s, uint flags, int cpl)
         where T : unmanaged
@@ -357,6 +402,8 @@ internal static unsafe class FarOps
             may |= RflagsBits.If;
         if (sizeof(T) == 2)
             may &= 0xFFFF;
+        if (Virtual8086.Active(s))
+            may &= ~(RflagsBits.Iopl | RflagsBits.Vif | RflagsBits.Vip);
         Flags.Set(s, flags);
         s->Flags = (s->Flags & ~(ulong)may) | (flags & may) | RflagsBits.Fixed;
     }

@@ -95,6 +95,51 @@ internal static unsafe class SegmentOps
         return true;
     }
 
+    public static bool Arpl(Translator t)
+    {
+        t.Op->Src = t.Register(1);
+        if (t.IsRegister(0))
+        {
+            t.Op->Dst = t.Register(0);
+            t.Op->Handler = &ArplReg;
+        }
+        else
+        {
+            t.Memory();
+            t.Op->Handler = &ArplMem;
+        }
+
+        return true;
+    }
+
+    private static Block* ArplReg(CpuState* s, Op* op)
+    {
+        if (Segments.IsReal(s))
+            return Faults.Raise(s, op, Vectors.Ud);
+        ushort* selector = (ushort*)((byte*)s + op->Dst);
+        return Done(s, op, Adjust(selector, (int)Operand.Get<ushort>(s, op->Src) & 3));
+    }
+
+    private static Block* ArplMem(CpuState* s, Op* op)
+    {
+        if (Segments.IsReal(s))
+            return Faults.Raise(s, op, Vectors.Ud);
+        byte* p = Tlb.Modify(s, AnyAddress.Write(s, op, 2), 2);
+        if (p == null)
+            return Faults.Raise(s, op);
+        bool raised = Adjust((ushort*)p, (int)Operand.Get<ushort>(s, op->Src) & 3);
+        Tlb.Commit(s, p);
+        return Done(s, op, raised);
+    }
+
+    private static bool Adjust(ushort* selector, int rpl)
+    {
+        bool raised = (*selector & 3) < rpl;
+        if (raised)
+            *selector = (ushort)((*selector & ~3) | rpl);
+        return raised;
+    }
+
     private static Block* LoadReg(CpuState* s, Op* op) => Load(s, op, (ushort)Operand.Get<ushort>(s, op->Src));
 
     private static Block* LoadMem(CpuState* s, Op* op)
@@ -108,7 +153,7 @@ internal static unsafe class SegmentOps
         if (!Segments.Load(s, (SegmentName)op->Dst, selector))
             return Faults.Raise(s, op);
         if (op->Dst == (byte)SegmentName.Ss)
-            SystemOps.StartShadow(s, op);
+            SystemOps.StartShadow(s, op, true);
         return Faults.Finish(s, op);
     }
 

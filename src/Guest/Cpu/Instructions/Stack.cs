@@ -300,7 +300,7 @@ internal static unsafe class Stack
             return Faults.Raise(s, op);
         TStack.SetPointer(s, s->Gpr[(int)Gpr.Rsp] + (ulong)sizeof(T));
         if (op->Dst == (byte)SegmentName.Ss)
-            SystemOps.StartShadow(s, op);
+            SystemOps.StartShadow(s, op, true);
         return Faults.Finish(s, op);
     }
 
@@ -346,7 +346,10 @@ internal static unsafe class Stack
         where TStack : struct, IStack
         where T : unmanaged
     {
-        ulong value = (s->Flags | Flags.Get(s)) & ~(ulong)(RflagsBits.Rf | RflagsBits.Vm);
+        bool restricted = Virtual8086.Restricted(s);
+        if (restricted && (sizeof(T) != 2 || (s->Cr4 & Cr4Bits.Vme) == 0))
+            return Faults.Raise(s, op, Vectors.Gp);
+        ulong value = restricted ? Virtual8086.Image(s) : (s->Flags | Flags.Get(s)) & ~(ulong)(RflagsBits.Rf | RflagsBits.Vm);
         if (!Push<TStack, T>(s, value))
             return Faults.Raise(s, op);
         return op[1].Handler(s, op + 1);
@@ -356,12 +359,18 @@ internal static unsafe class Stack
         where TStack : struct, IStack
         where T : unmanaged
     {
+        bool restricted = Virtual8086.Restricted(s);
+        if (restricted && (sizeof(T) != 2 || (s->Cr4 & Cr4Bits.Vme) == 0))
+            return Faults.Raise(s, op, Vectors.Gp);
         byte* p = Peek<TStack, T>(s, 0);
         if (p == null)
             return Faults.Raise(s, op);
         ulong value = Operand.Load<T>(p);
+        if (restricted && !Virtual8086.SetImage(s, (uint)value))
+            return Faults.Raise(s, op);
         TStack.SetPointer(s, s->Gpr[(int)Gpr.Rsp] + (ulong)sizeof(T));
-        SystemOps.SetFlags(s, (uint)value, sizeof(T));
+        if (!restricted)
+            SystemOps.SetFlags(s, (uint)value, sizeof(T));
         return Faults.Finish(s, op);
     }
 

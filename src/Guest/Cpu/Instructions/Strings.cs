@@ -64,17 +64,19 @@ internal static unsafe class Strings
             return Once<T>(s, op, kind, mask) ? op[1].Handler(s, op + 1) : Faults.Raise(s, op);
 
         ulong count = s->Gpr[(int)Gpr.Rcx] & mask;
+        ulong chunk = s->Stepping == 0 ? Chunk : 1;
         for (ulong done = 0; count != 0; done++)
         {
-            if (done == Chunk)
+            if (done == chunk)
             {
+                s->MidString = 1;
                 // Not finished: RIP stays, one retired instruction is charged for the part done.
                 Faults.Leave(s, op);
                 s->Remaining--;
                 return null;
             }
 
-            ulong run = kind is Kind.Movs or Kind.Stos ? Fast<T>(s, op, kind, mask, Math.Min(count, Chunk - done)) : 0;
+            ulong run = kind is Kind.Movs or Kind.Stos ? Fast<T>(s, op, kind, mask, Math.Min(count, chunk - done)) : 0;
             if (run > 0)
             {
                 count -= run;
@@ -154,7 +156,7 @@ internal static unsafe class Strings
     private static ulong Fast<T>(CpuState* s, Op* op, Kind kind, ulong mask, ulong count)
         where T : unmanaged
     {
-        if ((s->Flags & RflagsBits.Df) != 0 || count < 4)
+        if ((s->Flags & RflagsBits.Df) != 0 || count < 4 || s->CheckedAccess != 0)
             return 0;
         ulong di = s->Gpr[(int)Gpr.Rdi] & mask, si = s->Gpr[(int)Gpr.Rsi] & mask;
         ulong to = Operand.InSegment(s, (int)SegmentName.Es, di, sizeof(T), true);

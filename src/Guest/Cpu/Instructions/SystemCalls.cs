@@ -13,6 +13,7 @@ internal static unsafe partial class SystemOps
             return Faults.Raise(s, op, Vectors.Ud);
         bool from64 = s->CodeSize == CodeSize.Code64;
         Faults.Finish(s, op);
+        s->StepRule = StepRule.AtEnd;
         s->Gpr[(int)Gpr.Rcx] = s->Rip;
         s->Gpr[(int)Gpr.R11] = (s->Flags | Flags.Get(s)) & ~(ulong)RflagsBits.Rf;
         uint flags = (uint)s->Gpr[(int)Gpr.R11] & ~(uint)s->SyscallMask;
@@ -33,6 +34,7 @@ internal static unsafe partial class SystemOps
         if (op->Aux == 8 && !Rip.IsCanonical(target))
             return Faults.Raise(s, op, Vectors.Gp);
         Faults.Finish(s, op);
+        s->StepRule = StepRule.AtEnd;
         s->Rip = op->Aux == 8 ? target : (uint)target;
         uint flags = (uint)s->Gpr[(int)Gpr.R11] & ~(RflagsBits.Rf | RflagsBits.Vm);
         Flags.Set(s, flags);
@@ -61,8 +63,10 @@ internal static unsafe partial class SystemOps
     {
         if (s->Cpl != 0 || (s->Cr0 & Cr0Bits.Pe) == 0 || (s->SysenterCs & 0xFFFC) == 0)
             return Faults.Raise(s, op, Vectors.Gp, 0, Privileged(PrivilegedOperation.Other));
-        Faults.Finish(s, op);
         bool wide = op->Aux == 8;
+        if (wide && (!Rip.IsCanonical(s->Gpr[(int)Gpr.Rdx]) || !Rip.IsCanonical(s->Gpr[(int)Gpr.Rcx])))
+            return Faults.Raise(s, op, Vectors.Gp);
+        Faults.Finish(s, op);
         s->Rip = wide ? s->Gpr[(int)Gpr.Rdx] : (uint)s->Gpr[(int)Gpr.Rdx];
         s->Gpr[(int)Gpr.Rsp] = wide ? s->Gpr[(int)Gpr.Rcx] : (uint)s->Gpr[(int)Gpr.Rcx];
         uint cs = (uint)s->SysenterCs & 0xFFFC;

@@ -12,7 +12,16 @@ internal static unsafe partial class SystemOps
     public static Block* Unimplemented(CpuState* s, Op* op) => Faults.Exit(s, op, new CpuExit { Reason = ExitReason.Unimplemented });
 
     /// <summary>The next instruction is in the interrupt shadow. SDM vol. 3A, 6.8.3.</summary>
-    public static void StartShadow(CpuState* s, Op* op) => s->ShadowAt = Retired(s, op) + 1;
+    /// <param name="bySs">MOV SS and POP SS also hold back debug traps.</param>
+    public static void StartShadow(CpuState* s, Op* op, bool bySs)
+    {
+        // Of two in a row only the first is sure to have one, and processors give none to the second.
+        long retired = Retired(s, op);
+        if (s->ShadowAt == retired)
+            return;
+        s->ShadowAt = retired + 1;
+        s->ShadowBySs = bySs ? (byte)1 : (byte)0;
+    }
 
     /// <summary>Instructions retired before this op.</summary>
     public static long Retired(CpuState* s, Op* op) => s->RetireLimit - s->Remaining - (s->Current->Count - op->Index);
@@ -22,7 +31,7 @@ internal static unsafe partial class SystemOps
     {
         uint may = RflagsBits.Tf | RflagsBits.Df | RflagsBits.Nt | RflagsBits.Ac | RflagsBits.Id;
         int iopl = Iopl(s);
-        if (s->Cpl == 0 || Segments.IsReal(s))
+        if (s->Cpl == 0)
             may |= RflagsBits.Iopl;
         if (s->Cpl <= iopl)
             may |= RflagsBits.If;
@@ -71,7 +80,7 @@ internal static unsafe partial class SystemOps
             case Mnemonic.Wrmsr: op->Handler = &Wrmsr; return true;
             case Mnemonic.In or Mnemonic.Out: return Port(t);
             case Mnemonic.Insb or Mnemonic.Insw or Mnemonic.Insd or Mnemonic.Outsb or Mnemonic.Outsw or Mnemonic.Outsd: return PortString(t);
-            case Mnemonic.Int: op->Aux = i.Immediate8; op->Handler = &IntN; return true;
+            case Mnemonic.Int: op->Aux = i.Immediate8; op->Scale = 1; op->Handler = &IntN; return true;
             case Mnemonic.Int3: op->Aux = 3; op->Handler = &IntN; return true;
             case Mnemonic.Into: op->Aux = 4; op->Handler = &Into; return true;
             case Mnemonic.Int1: op->Handler = &Int1; return true;
@@ -103,7 +112,7 @@ internal static unsafe partial class SystemOps
         return false;
     }
 
-    private static CpuExit Privileged(PrivilegedOperation operation) => new() { Reason = ExitReason.PrivilegedInstruction, Operation = operation };
+    public static CpuExit Privileged(PrivilegedOperation operation) => new() { Reason = ExitReason.PrivilegedInstruction, Operation = operation };
 
     public static Block* Nop(CpuState* s, Op* op) => op[1].Handler(s, op + 1);
 
@@ -158,18 +167,29 @@ internal static unsafe partial class SystemOps
 
     private static Block* Cli(CpuState* s, Op* op)
     {
-        if (s->Cpl > Iopl(s))
+        if (Virtual8086.HasVirtualInterrupts(s))
+            s->Flags &= ~(ulong)RflagsBits.Vif;
+        else if (s->Cpl > Iopl(s))
             return Faults.Raise(s, op, Vectors.Gp, 0, Privileged(PrivilegedOperation.Cli));
-        s->Flags &= ~(ulong)RflagsBits.If;
+        else
+            s->Flags &= ~(ulong)RflagsBits.If;
         return Faults.Finish(s, op);
     }
 
     private static Block* Sti(CpuState* s, Op* op)
     {
+        if (Virtual8086.HasVirtualInterrupts(s))
+        {
+            if ((s->Flags & RflagsBits.Vip) != 0)
+                return Faults.Raise(s, op, Vectors.Gp, 0, Privileged(PrivilegedOperation.Sti));
+            s->Flags |= RflagsBits.Vif;
+            return Faults.Finish(s, op);
+        }
+
         if (s->Cpl > Iopl(s))
             return Faults.Raise(s, op, Vectors.Gp, 0, Privileged(PrivilegedOperation.Sti));
         if ((s->Flags & RflagsBits.If) == 0)
-            StartShadow(s, op);
+            StartShadow(s, op, false);
         s->Flags |= RflagsBits.If;
         return Faults.Finish(s, op);
     }
@@ -258,9 +278,20 @@ internal static unsafe partial class SystemOps
     private static Block* PortAccess(CpuState* s, Op* op, ExitReason reason, PrivilegedOperation operation)
     {
         ulong port = op->Imm == 0x1_0000 ? (ushort)s->Gpr[(int)Gpr.Rdx] : op->Imm;
-        var exit = new CpuExit { Reason = reason, Operation = operation, Operand = port, Size = op->Aux, Repeated = op->Scale != 0 };
+        bool text = operation is PrivilegedOperation.Ins or PrivilegedOperation.Outs;
+        var exit = new CpuExit
+        {
+            Reason = reason,
+            Operation = operation,
+            Operand = port,
+            Size = op->Aux,
+            Repeated = op->Scale != 0,
+            AddressSize = text ? op->Src : (byte)0,
+            Segment = text ? (SegmentName)op->Segment : SegmentName.Ds,
+        };
         if (!PortAllowed(s, (ushort)port, op->Aux, out bool fault))
             return fault ? Faults.Raise(s, op) : Faults.Raise(s, op, Vectors.Gp, 0, exit);
+        s->PortDebug = s->PortBreakpoints != 0 ? Breakpoints.AtPort(s, (ushort)port, op->Aux) : 0;
         // There are no devices in here: an allowed access always leaves.
         return Faults.Exit(s, op, exit);
     }
@@ -272,6 +303,8 @@ internal static unsafe partial class SystemOps
         op->Aux = (byte)(m is Mnemonic.Insb or Mnemonic.Outsb ? 1 : m is Mnemonic.Insw or Mnemonic.Outsw ? 2 : 4);
         op->Imm = 0x1_0000;
         op->Scale = (byte)(t.Instruction.HasRepPrefix || t.Instruction.HasRepnePrefix ? 1 : 0);
+        op->Src = (byte)t.CounterSize;
+        op->Segment = (byte)(m is Mnemonic.Insb or Mnemonic.Insw or Mnemonic.Insd ? SegmentName.Es : SegmentOps.Number(t.Instruction.MemorySegment));
         op->Handler = m is Mnemonic.Insb or Mnemonic.Insw or Mnemonic.Insd ? &Ins : &Outs;
         return true;
     }
@@ -305,22 +338,34 @@ internal static unsafe partial class SystemOps
             return Faults.Exit(s, op, new CpuExit { Reason = ExitReason.SoftwareInterrupt, Vector = op->Aux });
         ulong next = Rip.Wrap(s, s->Rip + op->Offset + op->Length);
         ulong rip = s->Rip;
-        if (ExceptionDelivery.Software(s, op->Aux, next))
+        bool entered = false;
+        // INT n, but not INT3 and INTO, is sensitive in virtual-8086 mode. SDM vol. 3B, 21.2.7 and table 21-2.
+        if (op->Scale != 0 && Virtual8086.Active(s))
         {
+            int redirected = (s->Cr4 & Cr4Bits.Vme) != 0 ? Virtual8086.Redirect(s, op->Aux, next) : 0;
+            if (redirected < 0 || (redirected == 0 && Virtual8086.Restricted(s)))
+                return redirected < 0 ? Faults.Raise(s, op) : Faults.Raise(s, op, Vectors.Gp);
+            entered = redirected > 0;
+        }
+
+        if (entered || ExceptionDelivery.Software(s, op->Aux, next))
+        {
+            s->StepRule = StepRule.Never;
             s->Remaining += s->Current->Count - op->Index - 1;
             return null;
         }
 
         s->Rip = rip;
-        return Faults.Raise(s, op);
+        return s->Stop == StopKind.Exit ? Faults.Exit(s, op, s->Exit) : Faults.Raise(s, op);
     }
 
     private static Block* Into(CpuState* s, Op* op) => Flags.Of(s) ? IntN(s, op) : Faults.Finish(s, op);
 
-    /// <summary>A trap: #DB with RIP behind it.</summary>
+    /// <summary>A trap: #DB with RIP behind it and nothing in DR6; a hardware event, so that no gate's DPL counts. SDM vol. 2, INT1.</summary>
     private static Block* Int1(CpuState* s, Op* op)
     {
         Faults.Finish(s, op);
+        Breakpoints.Report(s, 0);
         Faults.Set(s, Vectors.Db);
         s->NextRip = s->Rip;
         s->Exit = default;

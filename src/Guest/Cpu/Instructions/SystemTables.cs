@@ -87,72 +87,75 @@ internal static unsafe partial class SystemOps
 
     private static Block* MovFromCr(CpuState* s, Op* op)
     {
+        if (op->Aux is not (0 or 2 or 3 or 4 or 8))
+            return Faults.Raise(s, op, Vectors.Ud);
         var exit = Privileged(PrivilegedOperation.MovFromCr) with { SystemRegister = op->Aux, GeneralRegister = (byte)(op->Dst / 8) };
         if (!Permitted(s, op, exit, Intercepts.ControlRegisters))
             return null;
-        ulong value = op->Aux switch { 0 => s->Cr0, 2 => s->Cr2, 3 => s->Cr3, 4 => s->Cr4, _ => 0 };
-        if (op->Aux is not (0 or 2 or 3 or 4 or 8))
-            return Faults.Raise(s, op, Vectors.Ud);
+        ulong value = op->Aux switch { 0 => s->Cr0, 2 => s->Cr2, 3 => s->Cr3, 4 => s->Cr4, _ => s->Cr8 };
         SetWide(s, op->Dst, value);
         return Faults.Finish(s, op);
     }
 
     private static Block* MovToCr(CpuState* s, Op* op)
     {
+        if (op->Aux is not (0 or 2 or 3 or 4 or 8))
+            return Faults.Raise(s, op, Vectors.Ud);
         var exit = Privileged(PrivilegedOperation.MovToCr) with { SystemRegister = op->Aux, GeneralRegister = (byte)(op->Src / 8) };
         if (!Permitted(s, op, exit, Intercepts.ControlRegisters))
             return null;
         ulong value = s->CodeSize == CodeSize.Code64 ? *(ulong*)((byte*)s + op->Src) : *(uint*)((byte*)s + op->Src);
-        switch (op->Aux)
+        bool good = op->Aux switch
         {
-            case 0:
-                bool bad = value >> 32 != 0 || ((value & Cr0Bits.Pg) != 0 && (value & Cr0Bits.Pe) == 0)
-                    || ((value & Cr0Bits.Nw) != 0 && (value & Cr0Bits.Cd) == 0)
-                    || ((value & ~s->Cr0 & Cr0Bits.Pg) != 0 && (s->Efer & EferBits.Lme) != 0 && (s->Cr4 & Cr4Bits.Pae) == 0);
-                if (bad)
-                    return Faults.Raise(s, op, Vectors.Gp, 0, exit);
-                SystemRegisters.SetCr0(s, value);
-                break;
-            case 2:
-                s->Cr2 = value;
-                break;
-            case 3:
-                SystemRegisters.SetCr3(s, value & 0x7FFF_FFFF_FFFF_FFFF);
-                break;
-            case 4:
-                if ((value & ~0x0037_0FFFul) != 0 || ((s->Efer & EferBits.Lma) != 0 && (value & Cr4Bits.Pae) == 0))
-                    return Faults.Raise(s, op, Vectors.Gp, 0, exit);
-                SystemRegisters.SetCr4(s, value);
-                break;
-            case 8 when (value & ~0xFul) == 0:
-                break;
-            default:
-                return Faults.Raise(s, op, op->Aux == 8 ? Vectors.Gp : Vectors.Ud);
+            0 => ControlRegisters.WriteCr0(s, value),
+            2 => ControlRegisters.WriteCr2(s, value),
+            3 => ControlRegisters.WriteCr3(s, value),
+            4 => ControlRegisters.WriteCr4(s, value),
+            _ => ControlRegisters.WriteCr8(s, value),
+        };
+        return good ? Faults.Finish(s, op) : Faults.Raise(s, op, Vectors.Gp, 0, exit);
+    }
+
+    /// <summary>#UD for DR4 and DR5 under CR4.DE, the privilege, then #DB for DR7.GD. SDM vol. 2, MOV to and from debug registers.</summary>
+    private static bool DebugAccess(CpuState* s, Op* op, CpuExit exit, out int number)
+    {
+        number = op->Aux is 4 or 5 ? op->Aux + 2 : op->Aux;
+        if (number > 7 || (number != op->Aux && (s->Cr4 & Cr4Bits.De) != 0))
+        {
+            Faults.Raise(s, op, Vectors.Ud);
+            return false;
         }
 
-        return Faults.Finish(s, op);
+        if (!Permitted(s, op, exit, Intercepts.DebugRegisters))
+            return false;
+        if ((s->Debug[7] & Breakpoints.GeneralDetect) == 0)
+            return true;
+        Breakpoints.Report(s, Breakpoints.AccessDetected);
+        Faults.Raise(s, op, Vectors.Db, 0, exit);
+        return false;
     }
 
     private static Block* MovFromDr(CpuState* s, Op* op)
     {
         var exit = Privileged(PrivilegedOperation.MovFromDr) with { SystemRegister = op->Aux, GeneralRegister = (byte)(op->Dst / 8) };
-        if (!Permitted(s, op, exit, Intercepts.DebugRegisters))
+        if (!DebugAccess(s, op, exit, out int number))
             return null;
-        SetWide(s, op->Dst, s->Debug[op->Aux is 4 or 5 ? op->Aux + 2 : op->Aux & 7]);
+        SetWide(s, op->Dst, s->Debug[number]);
         return Faults.Finish(s, op);
     }
 
     private static Block* MovToDr(CpuState* s, Op* op)
     {
         var exit = Privileged(PrivilegedOperation.MovToDr) with { SystemRegister = op->Aux, GeneralRegister = (byte)(op->Src / 8) };
-        if (!Permitted(s, op, exit, Intercepts.DebugRegisters))
+        if (!DebugAccess(s, op, exit, out int number))
             return null;
         ulong value = s->CodeSize == CodeSize.Code64 ? *(ulong*)((byte*)s + op->Src) : *(uint*)((byte*)s + op->Src);
-        int number = op->Aux is 4 or 5 ? op->Aux + 2 : op->Aux & 7;
         if (number >= 6 && value >> 32 != 0)
             return Faults.Raise(s, op, Vectors.Gp, 0, exit);
-        s->Debug[number] = number switch { 6 => (value & 0xE00F) | 0xFFFF_0FF0, 7 => (value & 0xFFFF_2BFF) | 0x400, _ => value };
-        return Faults.Finish(s, op);
+        s->Debug[number] = number switch { 6 => (value & 0xE00F) | 0xFFFF_0FF0, 7 => (value & 0xFFFF_23FF) | 0x400, _ => value };
+        Faults.Finish(s, op);
+        Breakpoints.Update(s);
+        return null;
     }
 
     private static void SetWide(CpuState* s, byte register, ulong value) =>
@@ -236,7 +239,10 @@ internal static unsafe partial class SystemOps
 
         limit = *(ushort*)p;
         @base = op->Aux == 8 ? *(ulong*)(p + 2) : *(uint*)(p + 2) & (op->Aux == 3 ? 0xFF_FFFFu : uint.MaxValue);
-        return true;
+        if (Rip.IsCanonical(@base))
+            return true;
+        Faults.Raise(s, op, Vectors.Gp, 0, Privileged(operation) with { Operand = linear });
+        return false;
     }
 
     private static Block* Sgdt(CpuState* s, Op* op) => StoreTable(s, op, s->GdtBase, s->GdtLimit);
