@@ -13,6 +13,8 @@ internal sealed class InstructionGenerator(int seed)
     private static readonly ulong[] Corners =
         [0, 1, 2, 7, 8, 15, 16, 31, 32, 63, 64, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x7FFFFFFFFFFFFFFF, 0x8000000000000000, ulong.MaxValue];
 
+    private static readonly HashSet<Code> FloatForms = [.. Enum.GetValues<Code>().Where(HasFloatOperands)];
+
     private readonly Random _random = new(seed);
     private ulong _memoryOperand;
 
@@ -21,6 +23,8 @@ internal sealed class InstructionGenerator(int seed)
     {
         request = default;
         RandomState(ref request.In);
+        if (IsFloat(code))
+            FloatState(ref request.In);
         instruction = default;
         instruction.Code = code;
         OpCodeInfo form = code.ToOpCode();
@@ -61,6 +65,23 @@ internal sealed class InstructionGenerator(int seed)
         fx[1] = 0x03;
         fx[24] = 0x80;
         fx[25] = 0x1F;
+    }
+
+    /// <summary>Reads or writes MXCSR's exceptions: its operands are numbers.</summary>
+    public static bool IsFloat(Code code) => FloatForms.Contains(code);
+
+    private static bool HasFloatOperands(Code code) => code.CpuidFeatures().Any(f => f is CpuidFeature.SSE or CpuidFeature.SSE2 or CpuidFeature.SSE3 or CpuidFeature.SSE4_1)
+        && code.Mnemonic().ToString() is var name
+        && (name.StartsWith("Cvt", StringComparison.Ordinal) || name.EndsWith("ps", StringComparison.Ordinal) || name.EndsWith("pd", StringComparison.Ordinal)
+            || name.EndsWith("ss", StringComparison.Ordinal) || name.EndsWith("sd", StringComparison.Ordinal));
+
+    private void FloatState(ref SiliconState s)
+    {
+        Span<byte> fx = s.Fx;
+        FloatOperands.Fill(_random, fx[160..416]);
+        Span<byte> data = s.Data;
+        FloatOperands.Fill(_random, data[..512]);
+        BitConverter.TryWriteBytes(fx[24..], FloatOperands.Mxcsr(_random));
     }
 
     private ulong Value() => _random.Next(3) switch
@@ -175,7 +196,7 @@ internal sealed class InstructionGenerator(int seed)
     {
         MemorySize.Fxsave_512Byte or MemorySize.Fxsave64_512Byte => (ulong)(_random.Next(8) == 0 ? _random.Next(400) : 16 * _random.Next(32)),
         MemorySize.Xsave or MemorySize.Xsave64 => (ulong)(_random.Next(8) == 0 ? 16 * _random.Next(10) : 64 * _random.Next(4)),
-        _ => (ulong)(_random.Next(2) == 0 ? 16 * _random.Next(1, 12) : _random.Next(16, 200)),
+        _ => (ulong)(_random.Next(4) != 0 ? 16 * _random.Next(1, 12) : _random.Next(16, 200)),
     };
 
     /// <summary>A state image that is accepted more often than not: header of XSAVE, MXCSR, and the mask in EDX:EAX.</summary>

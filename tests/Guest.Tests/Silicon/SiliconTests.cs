@@ -11,6 +11,7 @@ namespace XenSim.Guest.Tests.Silicon;
 public sealed class SiliconTests(ITestOutputHelper output)
 {
     private const int InstancesPerForm = 200;
+    private const int InstancesPerFloatForm = 1000;
     private const ulong ArithmeticFlags = 0x8D5;
     private const ulong DirectionFlag = 0x400;
 
@@ -101,7 +102,8 @@ public sealed class SiliconTests(ITestOutputHelper output)
     private static IEnumerable<(Instruction Instruction, SiliconRequest Request)> Cases(Code code)
     {
         InstructionGenerator generator = new((int)code);
-        for (int i = 0; i < InstancesPerForm; i++)
+        int instances = InstructionGenerator.IsFloat(code) ? InstancesPerFloatForm : InstancesPerForm;
+        for (int i = 0; i < instances; i++)
         {
             if (generator.TryMake(code, out Instruction instruction, out SiliconRequest request) && !HasUndefinedResult(instruction, request))
                 yield return (instruction, request);
@@ -140,15 +142,22 @@ public sealed class SiliconTests(ITestOutputHelper output)
         ReadOnlySpan<byte> fx = truth.Out.Fx;
         ReadOnlySpan<byte> oursFx = ours.Out.Fx;
         if (!fx[160..416].SequenceEqual(oursFx[160..416]))
-            d.Add("xmm registers");
+            d.Add(XmmDifference(request, fx[160..416], oursFx[160..416]));
         if (!fx[24..28].SequenceEqual(oursFx[24..28]))
-            d.Add($"mxcsr {BitConverter.ToUInt32(oursFx[24..28]):x}, not {BitConverter.ToUInt32(fx[24..28]):x}");
+            d.Add($"mxcsr {BitConverter.ToUInt32(oursFx[24..28]):x}, not {BitConverter.ToUInt32(fx[24..28]):x} (was {BitConverter.ToUInt32(((ReadOnlySpan<byte>)request.In.Fx)[24..28]):x})");
         ReadOnlySpan<byte> data = truth.Out.Data;
         ReadOnlySpan<byte> oursData = ours.Out.Data;
         if (!data.SequenceEqual(oursData))
             d.Add($"memory at window+{data.CommonPrefixLength(oursData)}");
         ReadOnlySpan<byte> code = request.Code;
         return d.Count == 0 ? null : $"{instruction.Code}: {instruction} ({Convert.ToHexStringLower(code[..(int)request.Length])}): {string.Join("; ", d)}";
+    }
+
+    private static string XmmDifference(SiliconRequest request, ReadOnlySpan<byte> truth, ReadOnlySpan<byte> ours)
+    {
+        int n = truth.CommonPrefixLength(ours) / 16;
+        string before = Convert.ToHexStringLower(((ReadOnlySpan<byte>)request.In.Fx).Slice(160 + (16 * n), 16));
+        return $"xmm{n} {Convert.ToHexStringLower(ours.Slice(16 * n, 16))}, not {Convert.ToHexStringLower(truth.Slice(16 * n, 16))} (was {before})";
     }
 
     private static ulong Undefined(Instruction instruction)

@@ -9,9 +9,11 @@ internal interface IVectorOp
     static abstract Vector128<byte> Apply(Vector128<byte> x, Vector128<byte> y, byte immediate);
 }
 
-/// <summary>SSE and SSE2 logic and integer arithmetic on XMM registers. Floating-point arithmetic and MMX registers stop by name.</summary>
+/// <summary>SSE and SSE2 logic and integer arithmetic on XMM registers. MMX registers stop by name.</summary>
 internal static unsafe class Vector
 {
+    private const uint MisalignedExceptionMask = 1 << 17;
+
     public static bool Select(Translator t)
     {
         Instruction i = t.Instruction;
@@ -23,7 +25,7 @@ internal static unsafe class Vector
 
         if (i.Code.ToOpCode().Encoding != EncodingKind.Legacy)
             return false;
-        return SelectLogic(t) || SelectArithmetic(t) || SelectShuffle(t) || SelectShift(t) || VectorMove.Select(t);
+        return SseFloat.Select(t) || SelectLogic(t) || SelectArithmetic(t) || SelectShuffle(t) || SelectShift(t) || VectorMove.Select(t);
     }
 
     private static bool SelectLogic(Translator t) => t.Instruction.Mnemonic switch
@@ -117,6 +119,9 @@ internal static unsafe class Vector
 
     public static Vector128<byte>* At(CpuState* s, int number) => (Vector128<byte>*)(s->Xmm + (2 * number));
 
+    /// <summary>A 16-byte operand that is not aligned, unless AMD's misaligned mode (MXCSR.MM) allows it: #GP(0). SDM vol. 2, table 2-18; APM vol. 1, 4.2.2.</summary>
+    public static bool IsMisaligned(CpuState* s, ulong linear) => (linear & 15) != 0 && linear != Tlb.NoAddress && (s->Mxcsr & MisalignedExceptionMask) == 0;
+
     private static bool Binary<TOp>(Translator t)
         where TOp : struct, IVectorOp
     {
@@ -166,7 +171,7 @@ internal static unsafe class Vector
         if (fault >= 0)
             return Faults.Raise(s, op, fault);
         ulong linear = AnyAddress.Read(s, op, 16);
-        if ((linear & 15) != 0 && linear != Tlb.NoAddress)
+        if (IsMisaligned(s, linear))
             return Faults.Raise(s, op, Vectors.Gp);
         byte* p = Tlb.Read(s, linear, 16);
         if (p == null)
