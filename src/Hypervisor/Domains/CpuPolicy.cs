@@ -1,4 +1,5 @@
 using XenSim.Guest.Cpu;
+using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.Hvm;
 
 namespace XenSim.Hypervisor.Domains;
@@ -22,13 +23,22 @@ public sealed class CpuPolicy
 
     internal void Set(uint leaf, uint subleaf, CpuidResult result) => _set[(leaf, subleaf)] = result;
 
+    /// <summary>A leaf as the policy has it, before what follows the vCPU's state is filled in.</summary>
+    internal CpuidResult Get(uint leaf, uint subleaf)
+        => _set.TryGetValue((leaf, subleaf), out CpuidResult r) || _set.TryGetValue((leaf, AnySubleaf), out r) ? r : _domain.Xen.Options.Host.Cpuid(leaf, subleaf);
+
+    internal bool Has(CpuFeature feature)
+    {
+        CpuidResult r = Get(feature.Leaf, 0);
+        uint register = feature.Register switch { 'a' => r.Eax, 'b' => r.Ebx, 'c' => r.Ecx, _ => r.Edx };
+        return (register >> feature.Bit & 1) != 0;
+    }
+
     internal CpuidResult Answer(Vcpu vcpu, uint leaf, uint subleaf)
     {
         if (leaf >> 16 == 0x4000)
             return HypervisorLeaves.TryGet(FactsOf(vcpu), leaf, subleaf, out CpuidResult xen) ? xen : default;
-        CpuidResult result = _set.TryGetValue((leaf, subleaf), out CpuidResult r) || _set.TryGetValue((leaf, AnySubleaf), out r)
-            ? r
-            : _domain.Xen.Options.Host.Cpuid(leaf, subleaf);
+        CpuidResult result = Get(leaf, subleaf);
         return _domain.IsHvm ? result : PvCpuid.Adjust(vcpu, leaf, subleaf, result);
     }
 

@@ -29,12 +29,22 @@ public struct EventChannel
     /// <summary>VIRQ or PIRQ number.</summary>
     public uint Irq;
 
+    /// <summary>FIFO ABI: queue of the next event, 0 first.</summary>
+    public byte Priority;
+
+    /// <summary>FIFO ABI: the queue that the port was last linked into (struct evtchn's fifo_lastq).</summary>
+    public byte LastPriority;
+    public ushort LastVcpu;
+
+    /// <summary>FIFO ABI: raised before its event word existed.</summary>
+    public bool PendingWithoutWord;
+
     /// <summary>Bound by a tool in dom0 through /dev/xen/evtchn: its pending bit is the tool's to take.</summary>
     public bool BoundByTools;
 }
 
-/// <summary>A domain's event channels, two-level ABI.</summary>
-/// <remarks>Source: RELEASE-4.0.4 and stable-4.17 xen/common/event_channel.c. Orders of checks as there.</remarks>
+/// <summary>A domain's event channels. They begin with the two-level ABI; a guest of 4.17 may change to FIFO.</summary>
+/// <remarks>Source: RELEASE-4.0.4 and stable-4.17 xen/common/event_channel.c, event_2l.c. Orders of checks as there.</remarks>
 public sealed class EventChannels
 {
     /// <summary>NR_VIRQS.</summary>
@@ -43,6 +53,7 @@ public sealed class EventChannels
 
     private readonly Domain _domain;
     private EventChannel[] _channels = new EventChannel[Bucket];
+    private FifoEvents? _fifo;
 
     internal EventChannels(Domain domain)
     {
@@ -161,8 +172,8 @@ public sealed class EventChannels
                 break;
         }
 
-        _domain.SharedInfo.ClearPending(port);
-        c = default;
+        ClearPending(port);
+        c = new EventChannel { LastPriority = c.LastPriority, LastVcpu = c.LastVcpu };
         Report(port, "close");
         return XenErrno.None;
     }
@@ -214,17 +225,77 @@ public sealed class EventChannels
     {
         if (!IsValid(port))
             return XenErrno.EINVAL;
-        if (_domain.SharedInfo.TryUnmask(port) && _domain.SharedInfo.IsPending(port))
+        if (_fifo is not null)
+        {
+            if (_fifo.Unmask(port))
+                SetPending(port);
+        }
+        else if (_domain.SharedInfo.TryUnmask(port) && _domain.SharedInfo.IsPending(port))
+        {
             MarkVcpu(port);
+        }
+
         return XenErrno.None;
     }
 
-    /// <summary>evtchn_reset.</summary>
+    /// <summary>evtchn_reset, of 4.17 also back to the two-level ABI.</summary>
     public void Reset()
     {
         for (uint port = 0; port < _channels.Length; port++)
             Close(port);
+        _fifo?.Destroy();
+        _fifo = null;
     }
+
+    /// <summary>evtchn_fifo_init_control: the first control block changes the ABI.</summary>
+    public XenErrno InitControl(uint vcpu, Gfn gfn, uint offset)
+    {
+        if (_domain.FindVcpu(vcpu) is null)
+            return XenErrno.ENOENT;
+        if (!FifoEvents.IsPlaceForBlock(offset))
+            return XenErrno.EINVAL;
+        FifoEvents fifo = _fifo ?? new FifoEvents(_domain);
+        XenErrno errno = fifo.MapControlBlock((int)vcpu, gfn, offset);
+        if (errno != XenErrno.None || _fifo is not null)
+            return errno;
+        for (uint port = 1; port < _channels.Length; port++)
+            _channels[port].PendingWithoutWord = _domain.SharedInfo.IsPending(port);
+        _fifo = fifo;
+        return XenErrno.None;
+    }
+
+    /// <summary>evtchn_fifo_expand_array: one more page of event words; what waited for its word is raised.</summary>
+    public XenErrno ExpandArray(Gfn gfn)
+    {
+        if (_fifo is null)
+            return XenErrno.EOPNOTSUPP;
+        XenErrno errno = _fifo.AddArrayPage(gfn, out uint first);
+        for (uint port = first; errno == XenErrno.None && port < _channels.Length && _fifo.HasWord(port); port++)
+        {
+            if (_channels[port].PendingWithoutWord)
+                SetPending(port);
+        }
+
+        return errno;
+    }
+
+    /// <summary>evtchn_set_priority: for the next event of the port.</summary>
+    public XenErrno SetPriority(uint port, uint priority)
+    {
+        if (!IsValid(port))
+            return XenErrno.EINVAL;
+        if (_fifo is null)
+            return XenErrno.ENOSYS;
+        if (_channels[port].State is EventChannelState.Closed or EventChannelState.Reserved)
+            return XenErrno.EACCES;
+        if (!FifoEvents.IsPriority(priority))
+            return XenErrno.EINVAL;
+        _channels[port].Priority = (byte)priority;
+        return XenErrno.None;
+    }
+
+    /// <summary>evtchn_port_is_pending.</summary>
+    public bool IsPending(uint port) => _fifo?.IsPending(port) ?? _domain.SharedInfo.IsPending(port);
 
     /// <summary>send_guest_vcpu_virq and send_guest_global_virq: nothing happens if the guest did not bind it.</summary>
     public void RaiseVirq(Vcpu vcpu, Virq virq)
@@ -237,15 +308,53 @@ public sealed class EventChannels
     /// <summary>evtchn_set_pending: the bits the guest looks at, and the wake-up of the vCPU that is told.</summary>
     internal void SetPending(uint port)
     {
+        if (_fifo is not null)
+        {
+            SetPendingFifo(_fifo, port);
+            return;
+        }
+
         if (!_domain.SharedInfo.TrySetPending(port))
             return;
+        Delivered(port);
+        if (!_domain.SharedInfo.IsMasked(port))
+            MarkVcpu(port);
+        WakePollers(port);
+    }
+
+    private void SetPendingFifo(FifoEvents fifo, uint port)
+    {
+        ref EventChannel c = ref _channels[port];
+        c.PendingWithoutWord = !fifo.HasWord(port);
+        if (c.PendingWithoutWord)
+            return;
+        fifo.SetPending(ref c, port, out bool wasPending);
+        if (wasPending)
+            return;
+        Delivered(port);
+        WakePollers(port);
+    }
+
+    private void Delivered(uint port)
+    {
         Report(port, "deliver");
         if (_channels[port].BoundByTools)
             _domain.Xen.ToolPortPending = true;
-        if (!_domain.SharedInfo.IsMasked(port))
-            MarkVcpu(port);
+    }
+
+    /// <summary>evtchn_check_pollers.</summary>
+    private void WakePollers(uint port)
+    {
         foreach (Vcpu v in _domain.Vcpus)
             v.WakeIfPolling(port);
+    }
+
+    private void ClearPending(uint port)
+    {
+        if (_fifo is not null)
+            _fifo.ClearPending(port);
+        else
+            _domain.SharedInfo.ClearPending(port);
     }
 
     /// <summary>Lowest pending port of a tool's, taken: pending bit cleared.</summary>
@@ -253,9 +362,10 @@ public sealed class EventChannels
     {
         for (port = 1; port < _channels.Length; port++)
         {
-            if (_channels[port].BoundByTools && _domain.SharedInfo.IsPending(port))
+            if (_channels[port].BoundByTools && (IsPending(port) || _channels[port].PendingWithoutWord))
             {
-                _domain.SharedInfo.ClearPending(port);
+                ClearPending(port);
+                _channels[port].PendingWithoutWord = false;
                 return true;
             }
         }
@@ -274,7 +384,8 @@ public sealed class EventChannels
         port = 0;
         if (_domain.IsDying)
             return XenErrno.EINVAL;
-        uint limit = (uint)Math.Min(_domain.SharedInfo.Layout.EventChannels, (long)MaxPort + 1);
+        long ports = _fifo is null ? _domain.SharedInfo.Layout.EventChannels : XenConstants.EVTCHN_FIFO_NR_CHANNELS;
+        uint limit = (uint)Math.Min(ports, (long)MaxPort + 1);
         for (port = 1; port < limit; port++)
         {
             if (port == _channels.Length)
@@ -288,7 +399,9 @@ public sealed class EventChannels
 
     private void Bind(uint port, EventChannel channel, string what)
     {
-        _channels[port] = channel;
+        // evtchn_port_init: where the port was queued last stays, its word may still be linked there.
+        ref readonly EventChannel before = ref _channels[port];
+        _channels[port] = channel with { Priority = XenConstants.EVTCHN_FIFO_PRIORITY_DEFAULT, LastPriority = before.LastPriority, LastVcpu = before.LastVcpu };
         Report(port, what);
     }
 

@@ -31,7 +31,7 @@ internal static class PvCpuid
         Domain d = vcpu.Domain;
         return d.Xen.Profile.Release == XenRelease.V4_0
             ? d.IsHardwareDomain ? Dom0Of40(d, leaf, r) : r
-            : Of417(vcpu, leaf, r, d.CpuPolicy.Leaves.Count > 0);
+            : Of417(vcpu, leaf, subleaf, r, d.CpuPolicy.Leaves.Count > 0);
     }
 
     private static CpuidResult Dom0Of40(Domain d, uint leaf, CpuidResult r)
@@ -62,16 +62,19 @@ internal static class PvCpuid
     }
 
     /// <summary>With a policy from the tools only the bits that follow the guest's state are left to fill in.</summary>
-    private static CpuidResult Of417(Vcpu vcpu, uint leaf, CpuidResult r, bool fromPolicy)
+    private static CpuidResult Of417(Vcpu vcpu, uint leaf, uint subleaf, CpuidResult r, bool fromPolicy)
     {
         switch (leaf)
         {
             case 1:
                 uint ecx = fromPolicy ? r.Ecx & ~Osxsave : r.Ecx & ~HiddenEcx;
-                if ((vcpu.ControlRegisters[4] & Cr4Osxsave) != 0)
+
+                // Xen's own choice shows through, natively and by the forced-emulation prefix: part of the PV ABI by now.
+                if ((vcpu.ControlRegisters[4] & Cr4Osxsave) != 0 || (ecx & Xsave) != 0)
                     ecx |= Osxsave;
-                uint ebx = (r.Ebx & 0x00FF_FFFF) | ((uint)vcpu.Id * 2 << 24);
-                return r with { Ebx = ebx, Ecx = ecx | Hypervisor, Edx = fromPolicy ? r.Edx : r.Edx & ~HiddenEdx };
+                return r with { Ebx = r.Ebx & 0x00FF_FFFF, Ecx = ecx | Hypervisor, Edx = fromPolicy ? r.Edx : r.Edx & ~HiddenEdx };
+            case 0xD when subleaf < 2:
+                return subleaf == 0 || (r.Eax & Xsavec) != 0 ? r with { Ebx = XstateSize(vcpu, compacted: subleaf == 1) } : r;
             case 0x8000_0001 when !fromPolicy:
                 return r with { Ecx = r.Ecx & ~HiddenExtendedEcx, Edx = r.Edx & ~(HiddenExtendedEdx & ~(1u << 27)) };
             case 5 or 0xA or 0x8000_000A or 0x8000_001B or 0x8000_001C when !fromPolicy:

@@ -1,4 +1,5 @@
 using XenSim.Guest.Cpu;
+using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.Hypercalls;
 using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Events;
@@ -151,6 +152,7 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
 
     internal RunstateClock Runstate { get; } = new();
 
+
     internal VcpuInfo VcpuInfo { get; set; }
 
     /// <summary>True once VCPUOP_register_vcpu_info moved it.</summary>
@@ -179,6 +181,9 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
 
     /// <summary>Instructions are the machine's: what a policy hides still executes.</summary>
     public CpuidResult Hardware(uint leaf, uint subleaf) => Domain.Xen.Options.Host.Cpuid(leaf, subleaf);
+
+    /// <summary>Whether the domain's policy shows a feature.</summary>
+    internal bool Has(CpuFeature feature) => Domain.CpuPolicy.Has(feature);
 
     public void Dispose() => Cpu.Dispose();
 

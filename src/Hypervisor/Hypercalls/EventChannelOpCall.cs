@@ -66,9 +66,14 @@ internal static class EventChannelOpCall
                 return c.Memory.TryReadStruct(arg, out EvtchnUnmask unmask) ? c.Caller.EventChannels.Unmask(unmask.Port).ToResult() : Fault;
             case EventChannelOp.reset:
                 return Reset(c, arg);
+            case EventChannelOp.init_control when c.Xen.Profile.Release != XenRelease.V4_0:
+                return InitControl(c, arg);
+            case EventChannelOp.expand_array when c.Xen.Profile.Release != XenRelease.V4_0:
+                return c.Memory.TryReadStruct(arg, out EvtchnExpandArray expand) ? c.Caller.EventChannels.ExpandArray(new Gfn(expand.ArrayGfn)).ToResult() : Fault;
+            case EventChannelOp.set_priority when c.Xen.Profile.Release != XenRelease.V4_0:
+                return c.Memory.TryReadStruct(arg, out EvtchnSetPriority p) ? c.Caller.EventChannels.SetPriority(p.Port, p.Priority).ToResult() : Fault;
             default:
-                // A 4.17 guest that hears -ENOSYS of init_control stays with the two-level ABI, as on a Xen without FIFO events.
-                c.Xen.NotImplemented(XenNames.Of(op), "event channels are two-level: -ENOSYS", ours: false);
+                c.Xen.NotImplemented(XenNames.Of(op), "Xen has no such event channel operation: -ENOSYS", ours: false);
                 return XenErrno.ENOSYS.ToResult();
         }
     }
@@ -160,6 +165,15 @@ internal static class EventChannelOpCall
         }
 
         return c.Memory.TryWriteStruct(arg, s) ? 0 : Fault;
+    }
+
+    private static long InitControl(HypercallCall c, VirtualAddress arg)
+    {
+        if (!c.Memory.TryReadStruct(arg, out EvtchnInitControl i))
+            return Fault;
+        XenErrno errno = c.Caller.EventChannels.InitControl(i.Vcpu, new Gfn(i.ControlGfn), i.Offset);
+        i.LinkBits = XenConstants.EVTCHN_FIFO_LINK_BITS;
+        return errno != XenErrno.None ? errno.ToResult() : c.Memory.TryWriteStruct(arg, i) ? 0 : Fault;
     }
 
     private static long Reset(HypercallCall c, VirtualAddress arg)

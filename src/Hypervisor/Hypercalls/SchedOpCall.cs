@@ -128,7 +128,7 @@ internal static class SchedOpCall
                 return XenErrno.EFAULT.ToResult();
             if (!c.Caller.EventChannels.IsValid(port))
                 return XenErrno.EINVAL.ToResult();
-            if (c.Caller.SharedInfo.IsPending(port))
+            if (c.Caller.EventChannels.IsPending(port))
                 return 0;
             only = poll.NrPorts == 1 ? port : 0;
         }
