@@ -23,7 +23,9 @@ internal static class PvCpuid
     private const uint LongMode = 1u << 29;
     private const uint LahfLm = 1;
     private const uint Syscall = 1u << 11;
+    private const uint Xsave = 1u << 26;
     private const uint Osxsave = 1u << 27;
+    private const uint Xsavec = 1u << 1;
     private const ulong Cr4Osxsave = 1 << 18;
 
     public static CpuidResult Adjust(Vcpu vcpu, uint leaf, uint subleaf, CpuidResult r)
@@ -82,5 +84,24 @@ internal static class PvCpuid
             default:
                 return r;
         }
+    }
+
+    /// <summary>
+    /// EBX of leaf 0xD: bytes of the save area for the components in XCR0, each at its fixed offset, or packed behind the header.
+    /// SDM vol. 1, 13.4.2 and 13.4.3.
+    /// </summary>
+    private static uint XstateSize(Vcpu vcpu, bool compacted)
+    {
+        const uint legacyAndHeader = 576;
+        uint size = legacyAndHeader;
+        for (uint component = 2; component < 63; component++)
+        {
+            if ((vcpu.Cpu.Xcr0 >> (int)component & 1) == 0)
+                continue;
+            CpuidResult c = vcpu.Domain.CpuPolicy.Get(0xD, component);
+            size = compacted ? size + c.Eax : Math.Max(size, c.Eax + c.Ebx);
+        }
+
+        return size;
     }
 }

@@ -3,6 +3,7 @@ using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.Hypercalls;
 using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Events;
+using XenSim.Hypervisor.Public.Wire;
 
 namespace XenSim.Hypervisor.Domains;
 
@@ -144,6 +145,11 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
 
     public ulong TimeArea { get; internal set; }
 
+    /// <summary>The copies there are behind, because the guest ran on its user tables when they were due.</summary>
+    internal bool RunstateStale { get; set; }
+
+    internal bool TimeStale { get; set; }
+
     /// <summary>When a poll with a timeout ends. Unit: ns of virtual time.</summary>
     internal ulong? PollTimeout { get; set; }
 
@@ -273,6 +279,15 @@ internal sealed class RunstateClock
     public ulong EntryTime { get; private set; }
 
     public ulong[] Time { get; } = new ulong[4];
+
+    /// <summary>vcpu_runstate_get: the time in the present state counts up to now.</summary>
+    public VcpuRunstateInfo At(ulong now)
+    {
+        VcpuRunstateInfo info = new() { State = (uint)State, StateEntryTime = EntryTime };
+        for (int i = 0; i < Time.Length; i++)
+            info.Time[i] = Time[i] + (i == State ? now - EntryTime : 0);
+        return info;
+    }
 
     public void Enter(VcpuState state, ulong now)
     {

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using XenSim.Guest.Cpu;
+using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.Hypercalls;
 using XenSim.Hypervisor.Memory;
 using XenSim.Hypervisor.Public;
@@ -17,8 +18,10 @@ public static class VcpuContext
     internal const ulong PvCr4 = 0x660;
     private const ulong Cr0TaskSwitched = 8;
 
-    // The processor under a PV guest: PAE, PGE, OSFXSR, OSXMMEXCPT.
+    // The processor under a PV guest: PAE, PGE, OSFXSR, OSXMMEXCPT; in 4.17 also OSXSAVE if it has XSAVE.
     private const ulong RealCr4 = 0x6A0;
+    private const ulong Cr4Tsd = 1 << 2, Cr4De = 1 << 3, Cr4Fsgsbase = 1 << 16, Cr4Osxsave = 1 << 18;
+    private static readonly CpuFeature _fsgsbase = new(7, 'b', 0);
     private const ulong EferLong = 1 | 1 << 8 | 1 << 10 | 1 << 11;
     private const ulong EferNx = 1 << 11;
     private const ulong IoplMask = 3 << 12;
@@ -71,13 +74,35 @@ public static class VcpuContext
             return;
         if (!v.FpuInitialised)
             cpu.LoadFx(InitialFpu());
-        cpu.Cr4 = RealCr4;
+        LoadCr4(v);
         cpu.Efer = d.Host64 ? EferLong : EferNx;
         cpu.Cr0 = v.ControlRegisters[0];
         GuestTables.LoadCr3(v);
         cpu.Gdtr = new DescriptorTableRegister(d.Xen.Mappings.GdtBase(v.Id), DescriptorTables.Limit);
         GuestTables.LoadLdtr(v);
         LoadSelectors(v, r, c);
+    }
+
+    /// <summary>pv_fixup_guest_cr4 and pv_make_cr4 (4.17): the guest chooses TSD, DE, FSGSBASE and OSXSAVE if its policy has them.</summary>
+    internal static void SetCr4(Vcpu v, ulong value)
+    {
+        if (v.Domain.Xen.Profile.Release == XenRelease.V4_0)
+        {
+            v.ControlRegisters[4] = value;
+            return;
+        }
+
+        ulong choice = Cr4Tsd | Cr4De | (v.Has(_fsgsbase) ? Cr4Fsgsbase : 0) | (v.Has(CpuFeature.Xsave) ? Cr4Osxsave : 0);
+        v.ControlRegisters[4] = (value & choice) | PvCr4;
+        LoadCr4(v);
+    }
+
+    private static void LoadCr4(Vcpu v)
+    {
+        Xen xen = v.Domain.Xen;
+        bool xsave = xen.Profile.Release != XenRelease.V4_0 && xen.Options.Host.Has(CpuFeature.Xsave);
+        ulong chosen = xen.Profile.Release == XenRelease.V4_0 ? 0 : v.ControlRegisters[4] & (Cr4Tsd | Cr4Fsgsbase);
+        v.Cpu.Cr4 = RealCr4 | chosen | (xsave ? Cr4Osxsave : 0);
     }
 
     /// <summary>arch_get_info_guest.</summary>

@@ -37,12 +37,12 @@ internal static class VcpuOpCall
             case VcpuOp.is_up:
                 return (v.PauseFlags & PauseFlags.Down) == 0 ? 1 : 0;
             case VcpuOp.get_runstate_info:
-                return WriteRunstate(c, v, arg) ? 0 : XenErrno.EFAULT.ToResult();
+                return GuestTime.WriteRunstate(v, arg) ? 0 : XenErrno.EFAULT.ToResult();
             case VcpuOp.register_runstate_memory_area:
                 if (!c.Memory.TryReadRecord(arg, c.Abi, out VcpuRegisterMemoryArea area))
                     return XenErrno.EFAULT.ToResult();
                 v.RunstateArea = area.Address;
-                return area.Address == 0 || WriteRunstate(c, v, new VirtualAddress(area.Address)) ? 0 : XenErrno.EFAULT.ToResult();
+                return area.Address == 0 || GuestTime.WriteRunstate(v, new VirtualAddress(area.Address)) ? 0 : XenErrno.EFAULT.ToResult();
             case VcpuOp.set_periodic_timer:
                 return SetPeriodic(c, v, arg);
             case VcpuOp.stop_periodic_timer:
@@ -69,6 +69,7 @@ internal static class VcpuOpCall
                 if (!c.Memory.TryReadRecord(arg, c.Abi, out VcpuRegisterMemoryArea time))
                     return XenErrno.EFAULT.ToResult();
                 v.TimeArea = time.Address;
+                GuestTime.UpdateSystemTime(v, force: true);
                 return 0;
             default:
                 return XenErrno.ENOSYS.ToResult();
@@ -88,15 +89,6 @@ internal static class VcpuOpCall
         if (v.IsInitialised)
             return XenErrno.EEXIST.ToResult();
         return c.Memory.TryReadRecord(arg, c.Abi, out VcpuGuestContext context) ? VcpuContext.Set(v, context).ToResult() : XenErrno.EFAULT.ToResult();
-    }
-
-    private static bool WriteRunstate(HypercallCall c, Vcpu v, VirtualAddress at)
-    {
-        ulong now = c.Xen.VirtualNanoseconds;
-        VcpuRunstateInfo info = new() { State = (uint)v.Runstate.State, StateEntryTime = v.Runstate.EntryTime };
-        for (int i = 0; i < 4; i++)
-            info.Time[i] = v.Runstate.Time[i] + (i == v.Runstate.State ? now - v.Runstate.EntryTime : 0);
-        return c.Memory.TryWriteRecord(at, c.Abi, info);
     }
 
     private static long SetPeriodic(HypercallCall c, Vcpu v, VirtualAddress arg)

@@ -43,6 +43,8 @@ internal static class GuestBounce
         v.KernelMode = !v.KernelMode;
         GuestSegments.SetBase(v, SegmentName.Gs, v.KernelMode ? v.GsBaseKernel : v.GsBaseUser);
         Memory.GuestTables.LoadCr3(v);
+        if (v.KernelMode && (v.TimeStale || v.RunstateStale))
+            GuestTime.WriteStaleCopies(v);
     }
 
     private static bool Enter64(Vcpu v, GuestCallback to, uint? errorCode)

@@ -1,5 +1,6 @@
 using XenSim.Guest.Cpu;
 using XenSim.Guest.Memory;
+using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.Domains;
 using XenSim.Hypervisor.Domctl;
 using XenSim.Hypervisor.Hvm;
@@ -74,6 +75,10 @@ internal static class PrivilegedOps
                 break;
             case PrivilegedOperation.Wrmsr:
                 if (!PvMsrs.Write(v))
+                    return false;
+                break;
+            case PrivilegedOperation.Xsetbv:
+                if (!Xsetbv(v))
                     return false;
                 break;
             case PrivilegedOperation.Invlpg:
@@ -168,10 +173,19 @@ internal static class PrivilegedOps
             case 3:
                 return GuestTables.NewGuestCr3(v, VcpuContext.DecodeCr3(v.Domain, value)) == XenErrno.None;
             case 4:
-                v.ControlRegisters[4] = value;
+                VcpuContext.SetCr4(v, value);
                 return true;
             default:
                 return false;
         }
+    }
+
+    /// <summary>handle_xsetbv: components that the policy shows and the processor takes together. False: #GP(0).</summary>
+    private static bool Xsetbv(Vcpu v)
+    {
+        ulong value = (uint)v.Cpu[Gpr.Rax] | (v.Cpu[Gpr.Rdx] << 32);
+        CpuidResult components = v.Domain.CpuPolicy.Get(0xD, 0);
+        ulong allowed = components.Eax | ((ulong)components.Edx << 32);
+        return v.Has(CpuFeature.Xsave) && (value & ~allowed) == 0 && v.Cpu.TrySetXcr0((uint)v.Cpu[Gpr.Rcx], value);
     }
 }
