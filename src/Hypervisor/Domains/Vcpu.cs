@@ -158,7 +158,6 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
 
     internal RunstateClock Runstate { get; } = new();
 
-
     internal VcpuInfo VcpuInfo { get; set; }
 
     /// <summary>True once VCPUOP_register_vcpu_info moved it.</summary>
