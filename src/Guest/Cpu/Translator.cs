@@ -107,6 +107,9 @@ internal sealed unsafe class Translator
         Register b = Instruction.MemoryBase, x = Instruction.MemoryIndex;
         op->Segment = (byte)SegmentOps.Number(Instruction.MemorySegment);
         bool based = op->Segment >= (byte)SegmentName.Fs;
+        // 64-bit mode ignores the other four prefixes: what faults as #SS follows from the base register alone.
+        if (Bits == 64 && !based)
+            op->Segment = (byte)(b is Iced.Intel.Register.RSP or Iced.Intel.Register.RBP or Iced.Intel.Register.ESP or Iced.Intel.Register.EBP ? SegmentName.Ss : SegmentName.Ds);
         int size = b != Iced.Intel.Register.None ? b.GetSize() : x != Iced.Intel.Register.None ? x.GetSize() : Instruction.MemoryDisplSize;
         ulong displacement = Instruction.MemoryDisplacement64;
         if (Instruction.IsIPRelativeMemoryOperand)
