@@ -44,6 +44,10 @@ public static class StartXen
     internal static StageOutcome ConstructionFailed(BootContext c, StageOutcome failure, string message)
         => c.Panicked ? failure : c.Panic(message) with { Code = failure.Code, Errno = failure.Errno };
 
+    /// <summary>A call whose failure __start_xen answers with a panic of its own.</summary>
+    internal static Stage<BootContext> OrPanic(this Stage<BootContext> stage, Func<StageOutcome, string> message)
+        => stage with { FailureInCaller = (c, failure) => ConstructionFailed(c, failure, message(failure)) };
+
     /// <summary>domain_unpause_by_systemcontroller: dom0 runs as soon as the scheduler comes to it.</summary>
     internal static void Unpause(BootContext c)
     {

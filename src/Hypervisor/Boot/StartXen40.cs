@@ -126,8 +126,8 @@ internal static class StartXen40
     private static Stage<BootContext>[] Domains(bool host64) =>
     [
         Step("create_control_domain", "stands in for dom0 where no kernel is booted", CreateControlDomain) with { When = HasNoKernel, WhenText = "no dom0 kernel" },
-        Step("domain_create", $"{Common}/domain.c", CreateDom0) with { When = HasKernel, WhenText = "a dom0 kernel" },
-        Step("alloc_dom0_vcpu0", $"{Arch}/domain_build.c", AddFirstVcpu) with { When = HasKernel, WhenText = "a dom0 kernel" },
+        Step("domain_create", $"{Common}/domain.c", CreateDom0).OrPanic(_ => "Error creating domain 0") with { When = HasKernel, WhenText = "a dom0 kernel" },
+        Step("alloc_dom0_vcpu0", $"{Arch}/domain_build.c", AddFirstVcpu).OrPanic(_ => "Error creating domain 0") with { When = HasKernel, WhenText = "a dom0 kernel" },
         ConstructDom0.Tree(XenRelease.V4_0, host64) with { When = HasKernel, WhenText = "a dom0 kernel" },
         Step("scrub_heap_pages", $"{Common}/page_alloc.c", BootLog.PrintScrubbing),
         Step("init_trace_bufs", $"{Common}/trace.c", c => c.Print("Xen trace buffers: disabled")),

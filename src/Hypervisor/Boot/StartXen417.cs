@@ -146,9 +146,9 @@ internal static class StartXen417
                 {
                     CreateDom0(c);
                     c.Print("d0 has maximum 208 PIRQs");
-                }),
+                }).OrPanic(failure => $"Error creating d0: {failure.Errno.ToResult()}"),
                 Step("init_dom0_cpuid_policy", $"{Arch}/cpuid.c"),
-                Step("alloc_dom0_vcpu0", $"{Arch}/dom0_build.c", AddFirstVcpu),
+                Step("alloc_dom0_vcpu0", $"{Arch}/dom0_build.c", AddFirstVcpu).OrPanic(_ => "Error creating d0v0"),
                 ConstructDom0.Tree(XenRelease.V4_17, host64: true),
             ],
             OnCalleeFailure = (c, failure) => ConstructionFailed(c, failure, "Could not construct domain 0"),

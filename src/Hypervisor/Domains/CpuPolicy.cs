@@ -36,6 +36,8 @@ public sealed class CpuPolicy
 
     internal CpuidResult Answer(Vcpu vcpu, uint leaf, uint subleaf)
     {
+        if (Viridian.IsOn(_domain) && _domain.Viridian.TryLeaf(leaf, out CpuidResult viridian))
+            return viridian;
         if (leaf >> 16 == 0x4000)
             return HypervisorLeaves.TryGet(FactsOf(vcpu), leaf, subleaf, out CpuidResult xen) ? xen : default;
         CpuidResult result = Get(leaf, subleaf);
@@ -50,6 +52,7 @@ public sealed class CpuPolicy
         {
             Release = xen.Options.Release,
             IsHvm = _domain.IsHvm,
+            Viridian = Viridian.IsOn(_domain),
             Domain = _domain.Id,
             Vcpu = (uint)vcpu.Id,
             TscMode = _domain.Tsc.Mode,

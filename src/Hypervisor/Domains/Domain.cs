@@ -68,6 +68,7 @@ public sealed class Domain : IDisposable
         CpuPolicy = new CpuPolicy(this);
         HvmParams = kind.IsHvm ? new ulong[xen.Profile.HvmParamCount] : [];
         DebugPort = kind.IsHvm ? new Hvm.DebugPort(this) : null;
+        Viridian = new Hvm.Viridian(this);
     }
 
     public Xen Xen { get; }
@@ -176,6 +177,8 @@ public sealed class Domain : IDisposable
 
     /// <summary>Port 0xE9 of a hardware virtual machine.</summary>
     internal Hvm.DebugPort? DebugPort { get; }
+
+    internal Hvm.Viridian Viridian { get; }
 
     internal PerDomainArea PerDomain { get; }
 

@@ -42,13 +42,13 @@ public static class HypervisorMsrs
             : index is >= Base and <= Last417 ? !viridian : index is >= ViridianBase and <= ViridianLast417;
 
     /// <summary>Takes the value apart: bits 63:12 guest frame, 11:0 page index, which must be 0.</summary>
-    public static HypercallMsrWrite Decode(XenRelease release, ulong value)
+    public static HypercallMsrWrite Decode(XenRelease release, ulong value, bool viridian = false)
     {
         uint page = (uint)value & 0xFFF;
         string? refusal = page switch
         {
             0 => null,
-            _ when release == XenRelease.V4_0 => $"Out of range index {page} to MSR {Base:x8}",
+            _ when release == XenRelease.V4_0 => $"Out of range index {page} to MSR {BaseOf(viridian):x8}",
             _ => $"wrmsr hypercall page index 0x{page:x} unsupported",
         };
         return new HypercallMsrWrite(new Gfn(value >> 12), refusal);

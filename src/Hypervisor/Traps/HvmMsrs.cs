@@ -35,17 +35,23 @@ internal static class HvmMsrs
 
     private static MsrEffect Write(Vcpu v, uint index, ulong value)
     {
-        if (HypervisorMsrs.IsHypercallPage(index, viridian: false))
-            return PrivilegedOps.WriteHypercallMsr(v, value);
-        return HypervisorMsrs.IsXens(v.Domain.Xen.Profile.Release, index, viridian: false) && index >> 16 == 0x4000
+        bool viridian = Viridian.IsOn(v.Domain);
+        if (viridian && v.Domain.Viridian.TryWrite(index, value))
+            return MsrEffect.Done;
+        if (HypervisorMsrs.IsHypercallPage(index, viridian))
+            return PrivilegedOps.WriteHypercallMsr(v, value, viridian);
+        return HypervisorMsrs.IsXens(v.Domain.Xen.Profile.Release, index, viridian) && index >> 16 == 0x4000
             ? HypervisorMsrs.Refused(v.Domain.Xen.Profile.Release, isHvm: true)
             : v.Domain.Xen.Profile.Release == Public.XenRelease.V4_0 ? MsrEffect.Ignored : MsrEffect.GeneralProtection;
     }
 
     private static MsrEffect Read(Vcpu v, uint index, out ulong value)
     {
+        bool viridian = Viridian.IsOn(v.Domain);
+        if (viridian && v.Domain.Viridian.TryRead(v, index, out value))
+            return MsrEffect.Done;
         if (index >> 16 == 0x4000)
-            return HypervisorMsrs.Read(v.Domain.Xen.Profile.Release, isHvm: true, viridian: false, index, out value);
+            return HypervisorMsrs.Read(v.Domain.Xen.Profile.Release, isHvm: true, viridian, index, out value);
         return v.Domain.Xen.Options.Host.Msrs.TryGetValue(index, out value) ? MsrEffect.Done : MsrEffect.GeneralProtection;
     }
 }

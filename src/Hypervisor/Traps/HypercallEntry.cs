@@ -10,6 +10,9 @@ namespace XenSim.Hypervisor.Traps;
 /// <remarks>Source: RELEASE-4.0.4 x86_32/entry.S, x86_64/entry.S, x86_64/compat/entry.S, hvm/hvm.c; stable-4.17 pv/hypercall.c, hvm/hypercall.c.</remarks>
 internal static class HypercallEntry
 {
+    /// <summary>Set by the stub of the Viridian page.</summary>
+    private const ulong ViridianCall = 1u << 31;
+
     private static readonly Gpr[] _arguments64 = [Gpr.Rdi, Gpr.Rsi, Gpr.Rdx, Gpr.R10, Gpr.R8];
     private static readonly Gpr[] _arguments32 = [Gpr.Rbx, Gpr.Rcx, Gpr.Rdx, Gpr.Rsi, Gpr.Rdi];
 
@@ -38,6 +41,12 @@ internal static class HypercallEntry
         if (!HvmHypercallRules.MayCall(release, mode, cpu.Cpl))
         {
             SetResult(v, mode == HvmGuestMode.Long, XenErrno.EPERM.ToResult());
+            return;
+        }
+
+        if ((cpu[Gpr.Rax] & ViridianCall) != 0 && Viridian.IsOn(v.Domain))
+        {
+            Viridian.Hypercall(v, mode);
             return;
         }
 

@@ -108,10 +108,10 @@ internal static class PrivilegedOps
     }
 
     /// <summary>wrmsr_hypervisor_regs: installs a hypercall page. Null: done; else what the guest sees.</summary>
-    public static MsrEffect WriteHypercallMsr(Vcpu v, ulong value)
+    public static MsrEffect WriteHypercallMsr(Vcpu v, ulong value, bool viridian = false)
     {
         Xen xen = v.Domain.Xen;
-        HypercallMsrWrite write = HypervisorMsrs.Decode(xen.Profile.Release, value);
+        HypercallMsrWrite write = HypervisorMsrs.Decode(xen.Profile.Release, value, viridian);
         if (write.Refusal is { } refusal)
         {
             xen.Log(LogLevel.Info, refusal);
@@ -121,7 +121,7 @@ internal static class PrivilegedOps
         Mfn mfn = v.Domain.GfnToMfn(write.Frame);
         if (xen.PageTypes.GetPageAndType(mfn, v.Domain, PageType.PGT_writable_page) != XenErrno.None)
         {
-            xen.Log(LogLevel.Info, HypervisorMsrs.BadFrameLine(xen.Profile.Release, write.Frame, mfn, viridian: false));
+            xen.Log(LogLevel.Info, HypervisorMsrs.BadFrameLine(xen.Profile.Release, write.Frame, mfn, viridian));
             return HypervisorMsrs.Refused(xen.Profile.Release, v.Domain.IsHvm);
         }
 

@@ -12,14 +12,21 @@ public sealed class BuiltInGuest
 {
     internal const string HvmTitle = "XenSim's own HVM guest: 32-bit protected mode, paging off";
 
-    private readonly Lazy<byte[]> image;
+    private static readonly GuestTrial[] pvTrials =
+        [GuestTrial.HypercallMsrIndex, GuestTrial.HypercallMsrFrame, GuestTrial.UnknownXenMsr, GuestTrial.UnknownHypercall, GuestTrial.Domctl];
 
-    private BuiltInGuest(string name, BuiltInGuestKind kind, string description, Func<byte[]> build)
+    private static readonly GuestTrial[] hvmTrials = [.. Enum.GetValues<GuestTrial>().Where(t => t != GuestTrial.Domctl)];
+
+    private readonly Lazy<byte[]> image;
+    private readonly Func<GuestVariant, byte[]> build;
+
+    private BuiltInGuest(string name, BuiltInGuestKind kind, string description, Func<GuestVariant, byte[]> build)
     {
+        this.build = build;
         Name = name;
         Kind = kind;
         Description = description;
-        image = new(build);
+        image = new(() => build(new GuestVariant()));
     }
 
     /// <summary>The options of pv64, to derive variants from.</summary>
@@ -50,9 +57,9 @@ public sealed class BuiltInGuest
     /// <summary>Every built-in guest.</summary>
     public static IReadOnlyList<BuiltInGuest> All { get; } =
     [
-        new("pv64", BuiltInGuestKind.Pv, "64-bit PV kernel, ring 3", () => PvGuest.Build(Pv64Options)),
-        new("pv32", BuiltInGuestKind.Pv, "32-bit PAE PV kernel, ring 1", () => PvGuest.Build(Pv32Options)),
-        new("pv32-supervisor", BuiltInGuestKind.Pv, "32-bit PAE PV kernel that can run in ring 0", () => PvGuest.Build(Pv32SupervisorOptions)),
+        new("pv64", BuiltInGuestKind.Pv, "64-bit PV kernel, ring 3", v => PvGuest.Build(Pv64Options with { Variant = v })),
+        new("pv32", BuiltInGuestKind.Pv, "32-bit PAE PV kernel, ring 1", v => PvGuest.Build(Pv32Options with { Variant = v })),
+        new("pv32-supervisor", BuiltInGuestKind.Pv, "32-bit PAE PV kernel that can run in ring 0", v => PvGuest.Build(Pv32SupervisorOptions with { Variant = v })),
         new("hvm", BuiltInGuestKind.Hvm, "HVM guest: PVH entry, or in the firmware's place under 4.0", HvmGuest.Build),
     ];
 
@@ -64,6 +71,12 @@ public sealed class BuiltInGuest
 
     /// <summary>The ELF image.</summary>
     public ReadOnlyMemory<byte> Image => image.Value;
+
+    /// <summary>What this guest can try besides its usual programme.</summary>
+    public IReadOnlyList<GuestTrial> Trials => Kind == BuiltInGuestKind.Pv ? pvTrials : hvmTrials;
+
+    /// <summary>The ELF image of a variant.</summary>
+    public byte[] Build(GuestVariant variant) => build(variant);
 
     /// <summary>The guest of that name, or null.</summary>
     public static BuiltInGuest? Find(string name) => All.FirstOrDefault(g => g.Name == name);

@@ -30,18 +30,23 @@ public sealed class HvmGuest
     private readonly ulong xenLeaf;
     private readonly ulong pageMsr;
 
-    private HvmGuest()
+    private readonly GuestVariant variant;
+    private readonly HvmTrials? trials;
+
+    private HvmGuest(GuestVariant variant)
     {
+        this.variant = variant;
         var data = new GuestData(hypercallPage + PageSize, DataSize);
         g = new GuestAssembler(wide: false, LoadAddress, TextSize, data);
         runtime = new GuestRuntime(g, hypercallPage);
         startInfo = data.Reserve(4);
         xenLeaf = data.Reserve(4);
         pageMsr = data.Reserve(4);
+        trials = variant.Tries.Count > 0 ? new HvmTrials(g, runtime, hypercallPage, pageMsr) : null;
     }
 
     /// <summary>Assembles the image.</summary>
-    public static byte[] Build() => new HvmGuest().Emit();
+    public static byte[] Build(GuestVariant variant) => new HvmGuest(variant).Emit();
 
     // With a page installed from 32-bit code Xen shows shared_info in its 32-bit layout.
     private ulong PendingWord => sharedInfo + 2048;
@@ -52,6 +57,7 @@ public sealed class HvmGuest
     {
         EmitStart();
         EmitFindXen();
+        trials?.EmitHandlers();
         runtime.EmitRoutines();
         var (code, routines) = g.Assemble();
         ulong entry = routines["_start"];
@@ -60,13 +66,13 @@ public sealed class HvmGuest
             .Text(XenNoteType.GUEST_VERSION, "hvm")
             .Text(XenNoteType.XEN_VERSION, "xen-3.0")
             .Text(XenNoteType.LOADER, "generic")
-            .Number32(XenNoteType.PHYS32_ENTRY, (uint)entry);
+            .Number(XenNoteType.PHYS32_ENTRY, entry);
         var elf = new ElfBuilder { Class64 = false, Entry = entry }
             .AddCode(".text", LoadAddress, code)
             .AddData(".hypercall_page", hypercallPage, new byte[PageSize])
             .AddData(".data", g.Data.Address, g.Data.Contents)
             .AddZeroed(".bss", sharedInfo, PageSize + StackSize)
-            .AddNotes(".note.Xen", notes.ToArray());
+            .AddNotes(".note.Xen", variant.Apply(notes));
         foreach (var (name, address) in routines)
         {
             elf.AddSymbol(name, address);
@@ -88,6 +94,7 @@ public sealed class HvmGuest
         FindRing();
         SayHello();
         SayVersion();
+        trials?.Emit(variant.Tries);
         MapSharedInfo();
         TakeEvent();
         TakeTimerEvent();

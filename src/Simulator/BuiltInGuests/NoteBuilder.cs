@@ -4,59 +4,78 @@ using XenSim.Hypervisor.Public.Elf;
 
 namespace XenSim.Simulator.BuiltInGuests;
 
-/// <summary>Collects the notes named "Xen" of a guest image, in order.</summary>
+/// <summary>Collects the notes named "Xen" of a guest image, in order, one of each type.</summary>
 public sealed class NoteBuilder(bool wide)
 {
-    private readonly List<byte> bytes = [];
+    private readonly List<(XenNoteType Type, byte[] Descriptor)> notes = [];
 
     public NoteBuilder Text(XenNoteType type, string value) => Raw(type, [.. Encoding.ASCII.GetBytes(value), 0]);
 
-    /// <summary>A number of the image's word size.</summary>
-    public NoteBuilder Number(XenNoteType type, ulong value) => wide ? Number64(type, value) : Number32(type, (uint)value);
-
-    /// <summary>A 4-byte number in any class, as PHYS32_ENTRY and SUPPORTED_FEATURES have it.</summary>
-    public NoteBuilder Number32(XenNoteType type, uint value)
-    {
-        var descriptor = new byte[4];
-        BinaryPrimitives.WriteUInt32LittleEndian(descriptor, value);
-        return Raw(type, descriptor);
-    }
-
-    public NoteBuilder Number64(XenNoteType type, ulong value)
+    /// <summary>A number of the image's word size; those that are 4 bytes in any class are that here too.</summary>
+    public NoteBuilder Number(XenNoteType type, ulong value)
     {
         var descriptor = new byte[8];
         BinaryPrimitives.WriteUInt64LittleEndian(descriptor, value);
-        return Raw(type, descriptor);
+        return Raw(type, wide && type is not (XenNoteType.PHYS32_ENTRY or XenNoteType.SUPPORTED_FEATURES) ? descriptor : descriptor[..4]);
     }
 
-    /// <summary>A note with any descriptor: n_namesz 4, n_descsz, n_type, "Xen\0", descriptor padded to 4 bytes.</summary>
-    public NoteBuilder Raw(XenNoteType type, ReadOnlySpan<byte> descriptor, string name = "Xen")
+    /// <summary>A note with any descriptor.</summary>
+    public NoteBuilder Raw(XenNoteType type, byte[] descriptor)
     {
-        Word((uint)name.Length + 1);
-        Word((uint)descriptor.Length);
-        Word((uint)type);
-        bytes.AddRange(Encoding.ASCII.GetBytes(name));
-        bytes.Add(0);
-        Pad();
-        bytes.AddRange(descriptor);
-        Pad();
+        int at = notes.FindIndex(n => n.Type == type);
+        if (at < 0)
+        {
+            notes.Add((type, descriptor));
+        }
+        else
+        {
+            notes[at] = (type, descriptor);
+        }
+
         return this;
     }
 
-    public byte[] ToArray() => [.. bytes];
+    /// <summary>Sets a note to another value, where the usual one stands, or takes it out.</summary>
+    public void Replace(GuestNote note)
+    {
+        if (note.Text is { } text)
+        {
+            Text(note.Type, text);
+        }
+        else if (note.Number is { } number)
+        {
+            Number(note.Type, number);
+        }
+        else
+        {
+            notes.RemoveAll(n => n.Type == note.Type);
+        }
+    }
 
-    private void Word(uint value)
+    /// <summary>Each note: n_namesz 4, n_descsz, n_type, "Xen\0", descriptor padded to 4 bytes.</summary>
+    public byte[] ToArray()
+    {
+        List<byte> bytes = [];
+        foreach (var (type, descriptor) in notes)
+        {
+            Word(bytes, 4);
+            Word(bytes, (uint)descriptor.Length);
+            Word(bytes, (uint)type);
+            bytes.AddRange("Xen\0"u8);
+            bytes.AddRange(descriptor);
+            while (bytes.Count % 4 != 0)
+            {
+                bytes.Add(0);
+            }
+        }
+
+        return [.. bytes];
+    }
+
+    private static void Word(List<byte> bytes, uint value)
     {
         Span<byte> word = stackalloc byte[4];
         BinaryPrimitives.WriteUInt32LittleEndian(word, value);
         bytes.AddRange(word);
-    }
-
-    private void Pad()
-    {
-        while (bytes.Count % 4 != 0)
-        {
-            bytes.Add(0);
-        }
     }
 }

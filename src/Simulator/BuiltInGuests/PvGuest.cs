@@ -1,3 +1,4 @@
+using System.Text;
 using Iced.Intel;
 using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Elf;
@@ -8,7 +9,7 @@ using R = XenSim.Simulator.BuiltInGuests.GuestRegister;
 
 namespace XenSim.Simulator.BuiltInGuests;
 
-/// <summary>What varies between the PV kernels; tests make broken ones with it.</summary>
+/// <summary>What varies between the PV kernels.</summary>
 public sealed record PvGuestOptions
 {
     public required string Name { get; init; }
@@ -22,14 +23,8 @@ public sealed record PvGuestOptions
     /// <summary>FEATURES note; null leaves it out.</summary>
     public string? Features { get; init; }
 
-    /// <summary>Whether the image has the HYPERCALL_PAGE note at all.</summary>
-    public bool HypercallPageNote { get; init; } = true;
-
-    /// <summary>Added to the address in the HYPERCALL_PAGE note, to point it elsewhere.</summary>
-    public long HypercallPageShift { get; init; }
-
-    /// <summary>More notes, after the usual ones.</summary>
-    public Action<NoteBuilder>? MoreNotes { get; init; }
+    /// <summary>How this one differs from the kernel as shipped.</summary>
+    public GuestVariant Variant { get; init; } = new();
 }
 
 /// <summary>
@@ -48,6 +43,7 @@ public sealed class PvGuest
     private readonly PvGuestOptions options;
     private readonly GuestAssembler g;
     private readonly GuestRuntime runtime;
+    private readonly PvTrials? trials;
     private readonly ulong virtualBase;
     private readonly ulong hypercallPage;
     private readonly ulong sharedInfo;
@@ -69,6 +65,7 @@ public sealed class PvGuest
         startInfo = data.Reserve(8);
         waitedPort = data.Reserve(8);
         seenPorts = data.Reserve(8);
+        trials = options.Variant.Tries.Count > 0 ? new PvTrials(g, runtime, hypercallPage) : null;
     }
 
     /// <summary>Assembles the image.</summary>
@@ -95,6 +92,7 @@ public sealed class PvGuest
         EmitFindRing();
         EmitCallbacks();
         EmitWait();
+        trials?.EmitHandlers();
         runtime.EmitRoutines();
         var (code, routines) = g.Assemble();
 
@@ -110,8 +108,17 @@ public sealed class PvGuest
             .AddCode(".text", virtualBase + LoadAddress, code)
             .AddCode(".hypercall_page", hypercallPage, page)
             .AddData(".data", g.Data.Address, g.Data.Contents)
-            .AddZeroed(".bss", sharedInfo, PageSize)
-            .AddNotes(".note.Xen", Notes(routines["_start"]));
+            .AddZeroed(".bss", sharedInfo, PageSize);
+        byte[] notes = Notes(routines["_start"]);
+        if (options.Variant.XenGuestSection is { } legacy)
+        {
+            elf.AddUnloaded("__xen_guest", [.. Encoding.ASCII.GetBytes(legacy), 0]);
+        }
+        else if (notes.Length > 0)
+        {
+            elf.AddNotes(".note.Xen", notes);
+        }
+
         foreach (var (name, address) in routines)
         {
             elf.AddSymbol(name, address);
@@ -131,12 +138,8 @@ public sealed class PvGuest
             .Text(XenNoteType.LOADER, "generic")
             .Number(XenNoteType.VIRT_BASE, virtualBase)
             .Number(XenNoteType.PADDR_OFFSET, 0)
-            .Number(XenNoteType.ENTRY, entry);
-        if (options.HypercallPageNote)
-        {
-            notes.Number(XenNoteType.HYPERCALL_PAGE, hypercallPage + (ulong)options.HypercallPageShift);
-        }
-
+            .Number(XenNoteType.ENTRY, entry)
+            .Number(XenNoteType.HYPERCALL_PAGE, hypercallPage);
         if (!g.Wide)
         {
             notes.Text(XenNoteType.PAE_MODE, "yes");
@@ -147,8 +150,7 @@ public sealed class PvGuest
             notes.Text(XenNoteType.FEATURES, features);
         }
 
-        options.MoreNotes?.Invoke(notes);
-        return notes.ToArray();
+        return options.Variant.Apply(notes);
     }
 
     private void EmitStart()
@@ -159,6 +161,7 @@ public sealed class PvGuest
         g.Call("find_ring");
         SayHello();
         SayVersion();
+        trials?.Emit(options.Variant.Tries);
         MapSharedInfo();
         RegisterCallbacks();
         TakeEventByUpcall();

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Elf;
 using XenSim.Simulator.BuiltInGuests;
 using XenSim.Simulator.Input;
 using XenSim.Simulator.Session;
@@ -13,7 +14,8 @@ internal static class BootCommand
     private sealed record Given(
         Argument<string> Kernel, DefaultedOption<GuestType> Type, Option<bool> Dom0, Option<string?> Ramdisk, Option<string?> CommandLine, DefaultedOption<ulong> Memory,
         DefaultedOption<ulong> Vcpus, DefaultedOption<XenRelease> Release, DefaultedOption<CpuVendor> Vendor, DefaultedOption<int> HostBits, Option<bool> Supervisor, DefaultedOption<ulong> HostMemory,
-        DefaultedOption<Until> Until, DefaultedOption<ulong> MaxInstructions, Option<string?> Trace);
+        DefaultedOption<Until> Until, DefaultedOption<ulong> MaxInstructions, Option<string?> Trace,
+        Option<string[]> Notes, Option<GuestTrial[]> Tries, Option<bool> Viridian);
 
     public static Command Build(Terminal terminal)
     {
@@ -28,12 +30,14 @@ internal static class BootCommand
 
             Examples:
               xensim boot pv64
+              xensim boot hvm --try user-hypercall --try other-vendor-instruction
+              xensim boot pv64 --dom0 --note HYPERCALL_PAGE=0xffffffff90000000
               xensim boot vmlinuz --ramdisk initrd.gz --memory 256 -vvv
               xensim boot kernel.elf --dom0 --xen 4.0 --host-bits 32 --until console:ready
             """)
         {
             given.Kernel, given.Type, given.Dom0, given.Ramdisk, given.CommandLine, given.Memory, given.Vcpus, given.Release, given.Vendor,
-            given.HostBits, given.Supervisor, given.HostMemory, given.Until, given.MaxInstructions, given.Trace, Options.Verbosity(),
+            given.HostBits, given.Supervisor, given.HostMemory, given.Until, given.MaxInstructions, given.Notes, given.Tries, given.Viridian, given.Trace, Options.Verbosity(),
         };
         command.SetAction(parsed => (int)BootRun.Execute(
             ReadOptions(parsed, given), parsed.GetValue(given.Trace), Options.CountVerbosity(parsed), stages: false, terminal));
@@ -55,7 +59,16 @@ internal static class BootCommand
         Options.Number("--host-memory", "The machine's memory (default 1024).", "MiB", 1024, 64, 65_536),
         Options.Until(),
         Options.Number("--max-instructions", "Give up after so many guest instructions.", "N", 20_000_000_000, 1, long.MaxValue),
-        new Option<string?>("--trace") { Description = "Write all events to this file as JSON Lines.", HelpName = "FILE.jsonl" });
+        new Option<string?>("--trace") { Description = "Write all events to this file as JSON Lines.", HelpName = "FILE.jsonl" },
+        new Option<string[]>("--note")
+        {
+            Description = "A built-in guest's Xen note that differs: a number, a text, or absent. May be repeated.",
+            HelpName = "NAME=VALUE",
+            Arity = ArgumentArity.OneOrMore,
+            AllowMultipleArgumentsPerToken = false,
+        },
+        Options.Tries(),
+        new Option<bool>("--viridian") { Description = "HVM with Viridian's CPUID leaves and MSRs." });
 
     private static SessionOptions ReadOptions(ParseResult parsed, Given given)
     {
@@ -79,6 +92,13 @@ internal static class BootCommand
                 Type = type,
                 Name = GuestNames.FromFile(kernel),
                 Kernel = KernelNamed(kernel),
+                BuiltIn = BuiltInGuest.Find(kernel),
+                Variant = new GuestVariant
+                {
+                    Notes = [.. (parsed.GetValue(given.Notes) ?? []).Select(ReadNote)],
+                    Tries = parsed.GetValue(given.Tries) ?? [],
+                },
+                Viridian = parsed.GetValue(given.Viridian),
                 Ramdisk = parsed.GetValue(given.Ramdisk) is { } ramdisk ? new NamedBytes(ramdisk, InputFile.Read(ramdisk)) : null,
                 CommandLine = parsed.GetValue(given.CommandLine) ?? "",
                 MemoryMiB = given.Memory.ValueIn(parsed),
@@ -86,7 +106,16 @@ internal static class BootCommand
             },
             Limits = new SessionLimits { Instructions = (long)given.MaxInstructions.ValueIn(parsed), VirtualNanoseconds = ulong.MaxValue },
         };
-        return OptionRules.Check(options) is { } wrong ? throw new InputException("xensim boot", wrong) : options;
+        return OptionRules.Check(options) is { } wrong ? throw new InputException("xensim boot", wrong) : options with { Guest = options.Guest.WithVariant() };
+    }
+
+    private static GuestNote ReadNote(string given)
+    {
+        string[] parts = given.Split('=', 2);
+        if (parts.Length == 2 && Enum.TryParse(parts[0], out XenNoteType type) && Enum.IsDefined(type) && GuestWords.TryParseNote(parts[1], plain: true, out (string? Text, ulong? Number) value))
+            return new GuestNote(type, value.Text, value.Number);
+        throw new InputException(
+            "xensim boot", $"--note takes NAME=VALUE with a note's name, not \"{given}\"", NearestName.Hint(parts[0], Enum.GetNames<XenNoteType>()));
     }
 
     /// <summary>A built-in HVM guest needs no --type.</summary>

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using XenSim.Hypervisor.Public;
+using XenSim.Simulator.BuiltInGuests;
 using XenSim.Simulator.Input;
 using XenSim.Simulator.Scenarios.Shapes;
 using XenSim.Simulator.Session;
@@ -66,6 +67,24 @@ internal static class Options
             return until;
         },
     };
+
+    public static Option<GuestTrial[]> Tries() => new("--try")
+    {
+        Description = $"What a built-in guest tries besides its usual programme. One of: {string.Join(", ", Enum.GetValues<GuestTrial>().Select(GuestWords.NameOf))}. May be repeated.",
+        HelpName = "TRIAL",
+        Arity = ArgumentArity.OneOrMore,
+        AllowMultipleArgumentsPerToken = false,
+        CustomParser = result => [.. result.Tokens.Select(t => Trial(result, t.Value))],
+    };
+
+    private static GuestTrial Trial(ArgumentResult result, string given)
+    {
+        Dictionary<string, GuestTrial> trials = Enum.GetValues<GuestTrial>().ToDictionary(GuestWords.NameOf);
+        if (trials.TryGetValue(given, out GuestTrial trial))
+            return trial;
+        result.AddError($"--try cannot be \"{given}\": {NearestName.Hint(given, [.. trials.Keys])}");
+        return default;
+    }
 
     private static T Chosen<T>(ArgumentResult result, string option, IReadOnlyDictionary<string, T> choices, T initial)
     {

@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
 using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Elf;
+using XenSim.Simulator.BuiltInGuests;
 using XenSim.Simulator.Scenarios.Expectations;
 using XenSim.Simulator.Scenarios.Shapes;
 using XenSim.Simulator.Session;
@@ -57,7 +59,22 @@ internal static class ScenarioLanguage
     private static readonly ObjectShape<GuestSpec> s_guest = new("guest", new GuestSpec(),
     [
         Field<GuestSpec>.Of("type", "pv, pvh or hvm.", s_guestType, (g, v) => g with { Type = v }),
-        Field<GuestSpec>.Of("kernel", "A built-in guest's name, or a file relative to the scenario.", new KernelShape(), (g, v) => g with { Kernel = v }, required: true),
+        Field<GuestSpec>.Of(
+            "kernel", "A built-in guest's name, or a file relative to the scenario.", new KernelShape(), (g, v) => g with { Kernel = v.Bytes, BuiltIn = v.Guest }, required: true),
+        Field<GuestSpec>.Of(
+            "notes", "Xen notes of a built-in guest's image that differ from the usual ones: a text, a number, or absent.",
+            new MapShape<XenNoteType, (string? Text, ulong? Number)>("notes with values", VariantShapes.NoteName, new NoteValueShape()),
+            (g, v) => g with { Variant = g.Variant with { Notes = [.. v.Select(n => new GuestNote(n.Key, n.Value.Text, n.Value.Number))] } }),
+        Field<GuestSpec>.Of(
+            "xen-guest", "A __xen_guest section with this string in place of all notes, as kernels had before there were notes.",
+            new TextShape("KEY=value pairs"), (g, v) => g with { Variant = g.Variant with { XenGuestSection = v } }),
+        Field<GuestSpec>.Of(
+            "tries", "What a built-in guest tries besides its usual programme; it prints the answer and goes on.",
+            new ListShape<GuestTrial>(VariantShapes.Trial, "trials"), (g, v) => g with { Variant = g.Variant with { Tries = [.. v.Select(t => t.Value)] } }),
+        Field<GuestSpec>.Of(
+            "features", "Features that the tools ask the builder for (libxl's u.pv.features, which xl.cfg cannot set), separated by |.", new TextShape("feature names"),
+            (g, v) => g with { Features = v }),
+        Field<GuestSpec>.Of("viridian", "HVM with Viridian's CPUID leaves and MSRs, as xl.cfg's viridian.", new BooleanShape(), (g, v) => g with { Viridian = v }),
         Field<GuestSpec>.Of("ramdisk", "A file relative to the scenario.", new FileShape("a ramdisk"), (g, v) => g with { Ramdisk = v }),
         Field<GuestSpec>.Of("cmdline", "The kernel's command line.", new TextShape(), (g, v) => g with { CommandLine = v }),
         Field<GuestSpec>.Of("memory", "The guest's memory in MiB.", new NumberShape(1, MostMemoryMiB), (g, v) => g with { MemoryMiB = v }),
@@ -92,7 +109,7 @@ internal static class ScenarioLanguage
         Field<Scenario>.Of("xen", "The Xen release.", XenShapes.Release, (s, v) => s with { Session = s.Session with { Release = v } }, required: true),
         Field<Scenario>.Of("host", "The host and the hypervisor's build.", s_host, (s, v) => s with { Session = s.Session with { Host = v } }),
         Field<Scenario>.Of("path", "Which way the domain comes up.", s_path, (s, v) => s with { Session = s.Session with { Path = v } }, required: true),
-        Field<Scenario>.Of("guest", "The guest.", s_guest, (s, v) => s with { Session = s.Session with { Guest = v } }, required: true),
+        Field<Scenario>.Of("guest", "The guest.", s_guest, (s, v) => s with { Session = s.Session with { Guest = v.WithVariant() } }, required: true),
         Field<Scenario>.Of("limits", "When to give up.", s_limits, (s, v) => s with { Session = s.Session with { Limits = v } }),
         Field<Scenario>.Of("until", $"Stop when this is reached: {Until.Forms}.", new UntilShape(), (s, v) => s with { Session = s.Session with { Until = v } }),
         Field<Scenario>.Of(

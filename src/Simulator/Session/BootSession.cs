@@ -100,6 +100,9 @@ public sealed class BootSession : IDisposable
     /// <summary>What is left of the subject; null when it is gone.</summary>
     public Domain? FindSubject() => Subject is { } id ? Xen.FindDomain(id) : null;
 
+    /// <summary>The uuid that the tools give the guest; null on the dom0 path.</summary>
+    public Guid? Uuid => _tools?.Configuration.Uuid;
+
     /// <summary>A node of xenstore; null when there is none, or no xenstored (dom0 path).</summary>
     public string? ReadXenStore(string path) => _tools?.ReadStore(path);
 

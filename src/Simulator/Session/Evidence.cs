@@ -17,8 +17,10 @@ internal sealed class Evidence(BootSession session, EventLog log) : IEvidence
 
     public DomainId? Subject => session.Subject;
 
-    public RemainingDomain? Domain
-        => session.FindSubject() is { } d ? new RemainingDomain(d.PauseCount > 0, d.IsShutDown, d.TotPages) : null;
+    public Guid? Uuid => session.Uuid;
+
+    public RemainingDomain? FindDomain(DomainId? id)
+        => id is { } known && session.Xen.FindDomain(known) is { } d ? new RemainingDomain(d.PauseCount > 0, d.IsShutDown, d.TotPages) : null;
 
     public bool TryReadVirtual(VirtualAddress address, Span<byte> destination)
         => session.FindSubject() is { Vcpus.Count: > 0 } d && GuestView.TryReadVirtual(d, address.Value, destination);

@@ -1,4 +1,5 @@
 using XenSim.Hypervisor.Public;
+using XenSim.Simulator.BuiltInGuests;
 
 namespace XenSim.Simulator.Session;
 
@@ -16,6 +17,10 @@ public static class OptionRules
         { Path: BootPath.DomU or BootPath.Stubdom, Guest.Type: not GuestType.Pv } => "a guest of type hvm or pvh comes up on the path hvm",
         { Path: BootPath.Dom0, Guest.Type: not GuestType.Pv } => "dom0 is a guest of type pv",
         { Guest.Type: GuestType.Pvh, Release: XenRelease.V4_0 } => "PVH came after Xen 4.0: use type hvm or xen 4.17",
+        { Guest: { BuiltIn: null, Variant.IsShipped: false } } => "only a built-in guest's image can be varied: notes, xen-guest and tries do not go with a kernel file",
+        { Guest.BuiltIn: { } guest } when o.Guest.Variant.Tries.FirstOrDefault(t => !guest.Trials.Contains(t), (GuestTrial)(-1)) is >= 0 and var trial
+            => $"{guest.Name} cannot try {GuestWords.NameOf(trial)}: it knows {string.Join(", ", guest.Trials.Select(GuestWords.NameOf))}",
+        { Guest.Viridian: true, Guest.Type: not GuestType.Hvm } => "viridian is for guests of type hvm",
         _ => null,
     };
 }

@@ -1,6 +1,7 @@
 using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.HypercallPages;
 using XenSim.Hypervisor.Public;
+using XenSim.Simulator.BuiltInGuests;
 using XenSim.Toolstack.Libxl;
 
 namespace XenSim.Simulator.Session;
@@ -69,6 +70,18 @@ public sealed record GuestSpec
     /// <summary>Null only until a scenario has been read completely.</summary>
     public NamedBytes? Kernel { get; init; }
 
+    /// <summary>The built-in guest that the kernel is; null: a file.</summary>
+    public BuiltInGuest? BuiltIn { get; init; }
+
+    /// <summary>How the built-in guest's image differs from itself as shipped.</summary>
+    public GuestVariant Variant { get; init; } = new();
+
+    /// <summary>Features that the tools ask the builder for, which xl.cfg cannot: names separated by <c>|</c>.</summary>
+    public string Features { get; init; } = "";
+
+    /// <summary>HVM with Viridian's leaves and MSRs, as xl.cfg's <c>viridian</c>.</summary>
+    public bool Viridian { get; init; }
+
     public NamedBytes? Ramdisk { get; init; }
 
     public string CommandLine { get; init; } = "";
@@ -79,6 +92,9 @@ public sealed record GuestSpec
     public uint Vcpus { get; init; } = 1;
 
     public string Name { get; init; } = "guest";
+
+    /// <summary>The kernel with the variant built in, once everything about the guest is known.</summary>
+    public GuestSpec WithVariant() => BuiltIn is null || Variant.IsShipped ? this : this with { Kernel = new NamedBytes(BuiltIn.Name, BuiltIn.Build(Variant)) };
 }
 
 /// <summary>When to stop a guest that does not end by itself.</summary>

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using XenSim.Guest.Cpu;
 using XenSim.Hypervisor;
 using XenSim.Hypervisor.Public.Events;
 using XenSim.Simulator.BuiltInGuests;
@@ -24,6 +25,7 @@ internal sealed class ToolBoot
     public ToolBoot(SessionOptions options, Xen xen, IEventSink events, FaultPlan faults)
     {
         _options = options;
+        Configuration = options.Configuration ?? ConfigurationFor(options);
         Daemons = new DaemonSet(options.Release, xen.ToolChannel, xen.Foreign, xen.ToolEvents, events);
         Daemons.InitialiseDom0();
         _store = new ToolStore(Daemons.Store);
@@ -35,6 +37,7 @@ internal sealed class ToolBoot
             ToolEvents = xen.ToolEvents,
             Store = _store,
             Events = events,
+            HostCpuid = (leaf, subleaf) => Registers(xen.Options.Host.Cpuid(leaf, subleaf)),
             Faults = stage => faults.AtStage(stage, Side.Toolstack),
         });
     }
@@ -43,7 +46,9 @@ internal sealed class ToolBoot
 
     public DaemonSet Daemons { get; }
 
-    public DomainCreation Create() => Xl.CreateDomain(_options.Configuration ?? ConfigurationFor(_options), _options.Paused);
+    public DomainConfiguration Configuration { get; }
+
+    public DomainCreation Create() => Xl.CreateDomain(Configuration, _options.Paused);
 
     /// <summary>Null: no such node.</summary>
     public string? ReadStore(string path) => _store.Read(0, path, out string value) == Hypervisor.Public.XenErrno.None ? value : null;
@@ -65,6 +70,8 @@ internal sealed class ToolBoot
         CommandLine = options.Guest.CommandLine,
         MemoryKiB = options.Guest.MemoryMiB * KiBPerMiB,
         Vcpus = options.Guest.Vcpus,
+        Features = options.Guest.Features,
+        Viridian = options.Guest.Viridian,
     };
 
     /// <summary>An HVM guest whose device model runs in a domain of its own: that PV domain runs the scenario's kernel.</summary>
@@ -75,6 +82,8 @@ internal sealed class ToolBoot
         DeviceModel = StubdomDeviceModel,
         StubdomKernel = Blob(options.Guest.Kernel),
     };
+
+    private static (uint A, uint B, uint C, uint D) Registers(CpuidResult r) => (r.Eax, r.Ebx, r.Ecx, r.Edx);
 
     private static NamedBlob? Blob(NamedBytes? file) => file is null ? null : new NamedBlob(file.Name, file.Bytes);
 

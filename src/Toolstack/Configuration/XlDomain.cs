@@ -74,6 +74,7 @@ public sealed class XlDomainReader
             Vcpus = (uint)Math.Max(maximum, 1),
             OnlineVcpus = Online(vcpus, maximum),
             TscMode = Tsc(),
+            Viridian = Is40 && type == DomainType.hvm && (_file.GetLong("viridian") ?? 0) != 0,
             DeviceModel = DeviceModel(),
             StubdomKernel = Is40 && DeviceModel()?.Contains("stubdom-dm", StringComparison.Ordinal) == true ? Stubdom() : null,
             Framebuffers = _file.Find("vfb") is null ? 0 : _file.GetList("vfb")?.Items.Count ?? 0,

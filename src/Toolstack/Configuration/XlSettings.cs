@@ -8,7 +8,7 @@ namespace XenSim.Toolstack.Configuration;
 internal static class XlSettings
 {
     private static readonly FrozenSet<string> Simulated40 = Words(
-        "name builder kernel ramdisk root extra memory vcpus tsc_mode device_model on_poweroff on_reboot on_crash vfb");
+        "name builder kernel ramdisk root extra memory vcpus tsc_mode device_model on_poweroff on_reboot on_crash vfb viridian");
 
     private static readonly FrozenSet<string> Simulated417 = Words(
         """
@@ -18,7 +18,7 @@ internal static class XlSettings
 
     private static readonly FrozenSet<string> Known40 = Words(
         """
-        hap oos shadow_memory videoram pae apic acpi nx viridian hpet vpt_align timer_mode disk vif pci pci_msitranslate pci_power_mgmt
+        hap oos shadow_memory videoram pae apic acpi nx hpet vpt_align timer_mode disk vif pci pci_msitranslate pci_power_mgmt
         stdvga vnc vnclisten vncpasswd vncdisplay vncunused keymap sdl opengl nographic serial boot usb usbdevice soundhw xapi_localtime
         """);
 

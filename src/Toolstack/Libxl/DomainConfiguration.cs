@@ -73,6 +73,9 @@ public sealed record DomainConfiguration
 
     public TscMode TscMode { get; init; }
 
+    /// <summary>viridian: HVM_PARAM_VIRIDIAN of an HVM guest (4.0).</summary>
+    public bool Viridian { get; init; }
+
     /// <summary>device_model: the stub-domain path is taken when it contains <c>stubdom-dm</c> (4.0).</summary>
     public string? DeviceModel { get; init; }
 

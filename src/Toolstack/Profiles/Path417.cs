@@ -122,7 +122,7 @@ internal static class Path417
             Dom,
             "libxl__build_post",
             Function(Sched, "libxl_domain_sched_params_set", BuildPre417.SchedParamsSet),
-            Function("stable-4.17 tools/libs/store/xs.c", "xs_introduce_domain", BuildPre417.Introduce));
+            Function("stable-4.17 tools/libs/store/xs.c", "xs_introduce_domain", BuildPre417.Introduce).Unchecked());
 
     private static bool IsPv(DomainBuild build) => build.Current.Configuration.Type == DomainType.pv;
 

@@ -47,8 +47,11 @@ public interface IEvidence
     /// <summary>The domain the scenario is about; null if it never came into being.</summary>
     DomainId? Subject { get; }
 
-    /// <summary>The subject's life now: null when it is gone.</summary>
-    RemainingDomain? Domain { get; }
+    /// <summary>xenstore's name of the subject's uuid; null if it never came into being.</summary>
+    Guid? Uuid { get; }
+
+    /// <summary>A domain's life now: null when there is none or it is gone.</summary>
+    RemainingDomain? FindDomain(DomainId? id);
 
     /// <summary>Reads memory as the subject's vCPU 0 sees it; false if it is not mapped.</summary>
     bool TryReadVirtual(VirtualAddress address, Span<byte> destination);

@@ -24,12 +24,13 @@ internal static class XenStoreExpectation
     }
 
     public static readonly Field<ImmutableList<IExpectation>> Keyword = ExpectationCatalogue.Entries(
-        "xenstore", "Nodes of xenstore at the end, by path; {domid} stands for the domain's number, the value \"absent\" for no such node.",
+        "xenstore", "Nodes of xenstore at the end, by path; {domid} and {uuid} stand for the domain's own, the value \"absent\" for no such node.",
         new MapShape<string, string>("xenstore paths with values", new TextShape("a path"), new ValueShape()), Moment.End, Check);
 
     private static string? Check(string path, string expected, IEvidence evidence)
     {
-        string resolved = path.Replace("{domid}", evidence.Subject?.Value.ToString(CultureInfo.InvariantCulture) ?? "?", StringComparison.Ordinal);
+        string resolved = path.Replace("{domid}", evidence.Subject?.Value.ToString(CultureInfo.InvariantCulture) ?? "?", StringComparison.Ordinal)
+            .Replace("{uuid}", evidence.Uuid?.ToString("D") ?? "?", StringComparison.Ordinal);
         string? actual = evidence.ReadXenStore(resolved);
         return (actual ?? Absent) == expected ? null : $"{resolved}: expected \"{expected}\", got {(actual is null ? "no such node" : $"\"{actual}\"")}";
     }

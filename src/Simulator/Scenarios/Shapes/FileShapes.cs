@@ -30,25 +30,27 @@ internal sealed class FileShape(string what) : IShape<NamedBytes>
 }
 
 /// <summary>A built-in guest by name, or a file. A word without a dot or slash is meant as a name.</summary>
-internal sealed class KernelShape : IShape<NamedBytes>
+internal sealed class KernelShape : IShape<(NamedBytes Bytes, BuiltInGuest? Guest)>
 {
     private static readonly FileShape s_file = new("the kernel");
 
-    public bool TryRead(YamlNode node, Reading reading, out NamedBytes value)
+    public bool TryRead(YamlNode node, Reading reading, out (NamedBytes Bytes, BuiltInGuest? Guest) value)
     {
         if (node is YamlScalar scalar && BuiltInGuest.Find(scalar.Text) is { } builtIn)
         {
-            value = new NamedBytes(builtIn.Name, builtIn.Image.ToArray());
+            value = (new NamedBytes(builtIn.Name, builtIn.Image.ToArray()), builtIn);
             return true;
         }
 
         if (node is YamlScalar { Text.Length: > 0 } name && name.Text.IndexOfAny(['.', '/']) < 0)
         {
-            value = new NamedBytes("", []);
+            value = default;
             return reading.Expected(node, "a built-in guest or a file", NearestName.Hint(name.Text, [.. BuiltInGuest.All.Select(g => g.Name)]) ?? "write ./ before a file's name");
         }
 
-        return s_file.TryRead(node, reading, out value);
+        bool ok = s_file.TryRead(node, reading, out NamedBytes file);
+        value = (file, null);
+        return ok;
     }
 
     public JsonObject Schema() => new() { ["type"] = "string", ["minLength"] = 1, ["examples"] = new JsonArray([.. BuiltInGuest.All.Select(g => (JsonNode)g.Name)]) };

@@ -198,7 +198,7 @@ internal static class HvmBuild40
             return rc;
         target.State = target.State with { StoreMfn = Xenstore };
         build.Xc.HvmParamSet(target.Domid, HvmParam.PAE_ENABLED, 1);
-        build.Xc.HvmParamSet(target.Domid, HvmParam.VIRIDIAN, 0);
+        build.Xc.HvmParamSet(target.Domid, HvmParam.VIRIDIAN, target.Configuration.Viridian ? 1u : 0);
         build.Xc.HvmParamSet(target.Domid, HvmParam.HPET_ENABLED, 0);
         build.Xc.HvmParamSet(target.Domid, HvmParam.TIMER_MODE, 0);
         build.Xc.HvmParamSet(target.Domid, HvmParam.VPT_ALIGN, 0);
