@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using XenSim.Hypervisor.Public.Elf;
 using XenSim.Simulator.BuiltInGuests;
 
 namespace XenSim.Simulator.Tests.BuiltInGuests;
@@ -46,18 +47,34 @@ public class BuiltInGuestTests
         Assert.Equal(entry, elfClass == 2 ? BitConverter.ToUInt64(image[24..]) : BitConverter.ToUInt32(image[24..]));
     }
 
+    public static TheoryData<GuestNote?> ChangedNotes =>
+    [
+        new TheoryDataRow<GuestNote?>((GuestNote?)null),
+        new GuestNote(XenNoteType.HYPERCALL_PAGE),
+        new GuestNote(XenNoteType.HYPERCALL_PAGE, Number: 0xffffffff90000000),
+        new GuestNote(XenNoteType.FEATURES, Text: "!writable_page_tables"),
+    ];
+
     [Theory]
-    [InlineData(false, false)]
-    [InlineData(true, false)]
-    [InlineData(false, true)]
-    public void A_broken_variant_differs_from_the_guest_in_its_notes_only(bool withoutPage, bool shifted)
+    [MemberData(nameof(ChangedNotes))]
+    public void A_variant_differs_from_the_guest_in_its_notes_only(GuestNote? changed)
     {
-        var options = BuiltInGuest.Pv64Options with { HypercallPageNote = !withoutPage, HypercallPageShift = shifted ? 0x10000000 : 0 };
-        byte[] variant = PvGuest.Build(options);
+        byte[] variant = BuiltInGuest.Find("pv64")!.Build(new GuestVariant { Notes = changed is null ? [] : [changed] });
         var guest = BuiltInGuest.Find("pv64")!.Image.Span;
         const int loaded = 0x7000; // headers, text and data: the notes follow
         Assert.Equal(guest[0x1000..loaded], variant.AsSpan(0x1000, loaded - 0x1000));
-        Assert.Equal(!withoutPage && !shifted, guest.SequenceEqual(variant));
+        Assert.Equal(changed is null, guest.SequenceEqual(variant));
+    }
+
+    /// <summary>Whatever it is asked to try has to fit its pages.</summary>
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void A_guest_can_try_everything_that_it_says_it_can(string name)
+    {
+        BuiltInGuest guest = BuiltInGuest.Find(name)!;
+        Assert.NotEmpty(guest.Build(new GuestVariant { Tries = guest.Trials }));
+        foreach (GuestTrial other in Enum.GetValues<GuestTrial>().Except(guest.Trials))
+            Assert.Throws<ArgumentOutOfRangeException>(() => guest.Build(new GuestVariant { Tries = [other] }));
     }
 
     [Fact]
