@@ -1,4 +1,5 @@
 using XenSim.Guest.Memory;
+using XenSim.Hypervisor.CpuPolicies;
 using XenSim.Hypervisor.Domains;
 using XenSim.Hypervisor.Hvm;
 using XenSim.Hypervisor.Hypercalls;
@@ -25,6 +26,7 @@ public sealed partial class Xen : IDisposable
     private readonly List<Domain> _domains = [];
     private readonly Queue<Domain> _shutDown = [];
     private readonly HashSet<string> _reported = [];
+    private SystemPolicies? _cpuPolicies;
     private string? _stopRequest;
     private string? _unimplemented;
     private ushort _rover;
@@ -55,6 +57,9 @@ public sealed partial class Xen : IDisposable
     }
 
     public XenOptions Options { get; }
+
+    /// <summary>The CPU policies of 4.17, made when first asked for: after the HVM functions are known.</summary>
+    internal SystemPolicies CpuPolicies => _cpuPolicies ??= new SystemPolicies(Options.Host, Hvm?.HapSupported == true);
 
     public XenProfile Profile { get; }
 

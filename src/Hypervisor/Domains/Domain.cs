@@ -1,4 +1,5 @@
 using Stateless;
+using XenSim.Hypervisor.CpuPolicies;
 using XenSim.Hypervisor.Memory;
 using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Events;

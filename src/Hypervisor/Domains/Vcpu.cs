@@ -182,7 +182,10 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
     /// <summary>Guest virtual time as its TSC counts.</summary>
     public ulong ReadTsc(long retiredInstructions) => Domain.TscAt(Domain.Xen.Scheduler.Now);
 
-    public CpuidResult Cpuid(uint leaf, uint subleaf) => Domain.CpuPolicy.Answer(this, leaf, subleaf);
+    public CpuidResult Cpuid(uint leaf, uint subleaf) => Domain.CpuPolicy.Answer(this, leaf, subleaf, forced: false);
+
+    /// <summary>What Xen tells a PV kernel that asks it, and every HVM guest.</summary>
+    public CpuidResult PolicyCpuid(uint leaf, uint subleaf) => Domain.CpuPolicy.Answer(this, leaf, subleaf, forced: true);
 
     /// <summary>Instructions are the machine's: what a policy hides still executes.</summary>
     public CpuidResult Hardware(uint leaf, uint subleaf) => Domain.Xen.Options.Host.Cpuid(leaf, subleaf);

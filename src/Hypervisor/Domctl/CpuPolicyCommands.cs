@@ -1,5 +1,5 @@
 using XenSim.Guest.Cpu;
-using XenSim.Hypervisor.Domains;
+using XenSim.Hypervisor.CpuPolicies;
 using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Wire;
 
@@ -9,7 +9,7 @@ namespace XenSim.Hypervisor.Domctl;
 /// <remarks>Source: RELEASE-4.0.4 xen/arch/x86/domctl.c; stable-4.17 xen/arch/x86/domctl.c, xen/lib/x86/cpuid.c: x86_cpuid_copy_from_buffer.</remarks>
 internal static class CpuPolicyCommands
 {
-    private const uint MaxLeaves = 0x78;
+    public const uint MaxLeaves = 0x78;
 
     public static XenErrno SetCpuid(DomctlContext d)
     {
@@ -32,24 +32,27 @@ internal static class CpuPolicyCommands
         p.ErrLeaf = p.ErrSubleaf = p.ErrMsr = uint.MaxValue;
         if (p.NrLeaves > MaxLeaves)
             return XenErrno.E2BIG;
+        CpuidPolicy policy = d.Target.CpuPolicy.Policy.Copy();
         for (uint i = 0; i < p.NrLeaves; i++)
         {
             if (!d.Call.Memory.TryReadStruct(new VirtualAddress(p.Leaves + (i * WireMemory.SizeOf<CpuidLeaf>())), out CpuidLeaf l))
                 return XenErrno.EFAULT;
-            d.Target.CpuPolicy.Set(l.Leaf, l.Subleaf, new CpuidResult(l.A, l.B, l.C, l.D));
+            if (!policy.TrySet(l))
+            {
+                (p.ErrLeaf, p.ErrSubleaf) = (l.Leaf, l.Subleaf);
+                d.CopyBack = true;
+                return XenErrno.ERANGE;
+            }
         }
 
+        d.Target.CpuPolicy.Replace(policy);
         return XenErrno.None;
     }
 
     public static XenErrno Get(DomctlContext d)
     {
         ref DomctlCpuPolicy p = ref d.Payload<DomctlCpuPolicy>();
-        CpuidLeaf[] leaves =
-        [
-            .. d.Target!.CpuPolicy.Leaves.OrderBy(l => l.Key)
-                .Select(l => new CpuidLeaf { Leaf = l.Key.Leaf, Subleaf = l.Key.Subleaf, A = l.Value.Eax, B = l.Value.Ebx, C = l.Value.Ecx, D = l.Value.Edx }),
-        ];
+        CpuidLeaf[] leaves = [.. d.Target!.CpuPolicy.Policy.Serialise()];
         d.CopyBack = true;
         if (p.Leaves != 0 && p.NrLeaves < leaves.Length)
             return XenErrno.ENOBUFS;

@@ -1,4 +1,5 @@
 using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Boundary;
 using XenSim.Hypervisor.Public.Events;
 using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Hypervisor.Public.Wire;
@@ -9,7 +10,7 @@ namespace XenSim.Hypervisor.Domctl;
 /// <summary>The arguments of a domctl under their wire names, for events.</summary>
 internal static class DomctlArguments
 {
-    public static IReadOnlyList<Argument> Of(XenRelease release, WireDomctl d)
+    public static IReadOnlyList<Argument> Of(XenRelease release, WireDomctl d, ICallerMemory memory)
     {
         ReadOnlySpan<byte> p = d.Payload;
         bool v40 = release == XenRelease.V4_0;
@@ -53,7 +54,10 @@ internal static class DomctlArguments
             case DomctlCommand.set_cpuid:
                 var i = p.ReadStruct<DomctlCpuid>();
                 return [new("input[0]", i.Input[0]), new("input[1]", i.Input[1]), new("eax", i.Eax), new("ebx", i.Ebx), new("ecx", i.Ecx), new("edx", i.Edx)];
-            case DomctlCommand.set_cpu_policy or DomctlCommand.get_cpu_policy:
+            case DomctlCommand.set_cpu_policy:
+                var given = p.ReadStruct<DomctlCpuPolicy>();
+                return [new("nr_leaves", given.NrLeaves), new("nr_msrs", given.NrMsrs), .. Leaves(given, memory)];
+            case DomctlCommand.get_cpu_policy:
                 var policy = p.ReadStruct<DomctlCpuPolicy>();
                 return [new("nr_leaves", policy.NrLeaves), new("nr_msrs", policy.NrMsrs)];
             case DomctlCommand.gethvmcontext or DomctlCommand.sethvmcontext:
@@ -62,6 +66,15 @@ internal static class DomctlArguments
                 return [new("size", p.ReadStruct<DomctlPagingMempool>().Size)];
             default:
                 return [];
+        }
+    }
+    /// <summary><c>leaf 00000001.ffffffff</c>, and the four registers as text.</summary>
+    private static IEnumerable<Argument> Leaves(DomctlCpuPolicy policy, ICallerMemory memory)
+    {
+        for (uint i = 0; i < Math.Min(policy.NrLeaves, CpuPolicyCommands.MaxLeaves); i++)
+        {
+            if (memory.TryReadStruct(new VirtualAddress(policy.Leaves + (i * WireMemory.SizeOf<CpuidLeaf>())), out CpuidLeaf l))
+                yield return new($"leaf {l.Leaf:x8}.{l.Subleaf:x8}", 0, $"{l.A:x8} {l.B:x8} {l.C:x8} {l.D:x8}");
         }
     }
 }

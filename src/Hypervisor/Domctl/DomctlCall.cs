@@ -57,7 +57,7 @@ internal static class DomctlCall
 
     public static CallDescription About(HypercallCall c)
         => c.Memory.TryReadStruct(new VirtualAddress(c.A1), out WireDomctl d)
-            ? new CallDescription(XenNames.Domctl(d.Cmd), new DomainId(d.Domain), DomctlArguments.Of(c.Xen.Profile.Release, d))
+            ? new CallDescription(XenNames.Domctl(d.Cmd), new DomainId(d.Domain), DomctlArguments.Of(c.Xen.Profile.Release, d, c.Memory))
             : CallDescription.None;
 
     /// <summary>The declaration, for <c>xensim graph</c> too.</summary>

@@ -1,5 +1,6 @@
 using XenSim.Guest.Cpu;
 using XenSim.Hypervisor.Boot.Hosts;
+using XenSim.Hypervisor.CpuPolicies;
 using XenSim.Hypervisor.Domains;
 using XenSim.Hypervisor.Domctl;
 using XenSim.Hypervisor.Public;
@@ -14,7 +15,6 @@ namespace XenSim.Hypervisor.Hypercalls;
 /// <remarks>Source: RELEASE-4.0.4 and stable-4.17 xen/common/sysctl.c: do_sysctl; xen/arch/x86/sysctl.c: arch_do_sysctl.</remarks>
 internal static class SysctlCall
 {
-    private const uint FeatureWords = 19;
     private const uint MaxLeaves = 0x78;
     private const uint MaxMsrs = 2;
 
@@ -62,7 +62,7 @@ internal static class SysctlCall
             case SysctlCommand.cputopoinfo when !v40:
                 return CpuTopology(c, ref p.AsStruct<SysctlCpuTopoInfo>());
             case SysctlCommand.get_cpu_featureset when !v40:
-                return FeatureSet(c, ref p.AsStruct<SysctlCpuFeatureset>());
+                return GetFeatureset(c, ref p.AsStruct<SysctlCpuFeatureset>());
             case SysctlCommand.get_cpu_policy when !v40:
                 return Policy(c, ref p.AsStruct<SysctlCpuPolicy>());
             default:
@@ -79,7 +79,7 @@ internal static class SysctlCall
         i.TotalPages = xen.Frames.FrameCount;
         i.FreePages = xen.Frames.Allocator.FreeCount;
         i.ScrubPages = 0;
-        HwCap(xen, i.HwCap);
+        HwCap40(xen.Options.Host, i.HwCap);
         i.Capabilities = xen.Hvm is null ? 0u : 1u;
     }
 
@@ -96,30 +96,22 @@ internal static class SysctlCall
         i.ScrubPages = 0;
         i.OutstandingPages = xen.Frames.Allocator.OutstandingClaims;
         i.MaxMfn = xen.Frames.FrameCount - 1;
-        HwCap(xen, i.HwCap);
+        HwCap417(xen, i.HwCap);
     }
 
-    /// <summary>boot_cpu_data.x86_capability: 4.17's order of the first words.</summary>
-    private static void HwCap(Xen xen, Span<uint> words) => FeatureWordsOf(xen.Options.Host)[..words.Length].CopyTo(words);
-
-    private static ReadOnlySpan<uint> FeatureWordsOf(HostModel host)
+    /// <summary>boot_cpu_data.x86_capability of 4.0: leaf 1 EDX, 0x80000001 EDX, 1 ECX in word 4, 0x80000001 ECX in word 6.</summary>
+    private static void HwCap40(HostModel host, Span<uint> words)
     {
-        uint[] words = new uint[FeatureWords];
-        CpuidResult leaf1 = host.Cpuid(1, 0);
-        CpuidResult extended = host.Cpuid(0x8000_0001, 0);
-        CpuidResult leaf7 = host.Cpuid(7, 0);
-        words[0] = leaf1.Edx;
-        words[1] = leaf1.Ecx;
-        words[2] = extended.Edx;
-        words[3] = extended.Ecx;
-        words[4] = host.Cpuid(0xD, 1).Eax;
-        words[5] = leaf7.Ebx;
-        words[6] = leaf7.Ecx;
-        words[7] = host.Cpuid(0x8000_0007, 0).Edx;
-        words[8] = host.Cpuid(0x8000_0008, 0).Ebx;
-        words[9] = leaf7.Edx;
-        words[11] = host.Cpuid(0x8000_0021, 0).Eax;
-        return words;
+        CpuidResult basic = host.Cpuid(1, 0), extended = host.Cpuid(0x8000_0001, 0);
+        (words[0], words[1], words[4], words[6]) = (basic.Edx, extended.Edx, basic.Ecx, extended.Ecx);
+    }
+
+    /// <summary>boot_cpu_data.x86_capability of 4.17: the first words of the host's featureset, without what AMD repeats.</summary>
+    private static void HwCap417(Xen xen, Span<uint> words)
+    {
+        FeatureSet fs = xen.CpuPolicies[CpuPolicyIndex.host].Features();
+        fs.And(FeatureMasks.Known);
+        fs.Words.AsSpan(0, words.Length).CopyTo(words);
     }
 
     private static XenErrno DomainInfoList(HypercallCall c, ref SysctlGetDomainInfoList list)
@@ -182,20 +174,29 @@ internal static class SysctlCall
         return XenErrno.None;
     }
 
-    private static XenErrno FeatureSet(HypercallCall c, ref SysctlCpuFeatureset f)
+    private static XenErrno GetFeatureset(HypercallCall c, ref SysctlCpuFeatureset f)
     {
         if (f.Index > (uint)CpuFeaturesetIndex.hvm_max)
             return XenErrno.EINVAL;
-        ReadOnlySpan<uint> words = FeatureWordsOf(c.Xen.Options.Host);
-        uint count = Math.Min(f.NrFeatures, FeatureWords);
+        CpuPolicyIndex policy = (CpuFeaturesetIndex)f.Index switch
+        {
+            CpuFeaturesetIndex.raw => CpuPolicyIndex.raw,
+            CpuFeaturesetIndex.host => CpuPolicyIndex.host,
+            CpuFeaturesetIndex.pv => CpuPolicyIndex.pv_default,
+            CpuFeaturesetIndex.hvm => CpuPolicyIndex.hvm_default,
+            CpuFeaturesetIndex.pv_max => CpuPolicyIndex.pv_max,
+            _ => CpuPolicyIndex.hvm_max,
+        };
+        uint[] words = c.Xen.CpuPolicies[policy].Features().Words;
+        uint count = Math.Min(f.NrFeatures, (uint)FeatureSet.Count);
         for (uint i = 0; i < count && f.Features != 0; i++)
         {
-            if (!c.Memory.TryWriteStruct(new VirtualAddress(f.Features + (i * 4)), words[(int)i]))
+            if (!c.Memory.TryWriteStruct(new VirtualAddress(f.Features + (i * 4)), words[i]))
                 return XenErrno.EFAULT;
         }
 
-        bool tooSmall = f.Features != 0 && f.NrFeatures < FeatureWords;
-        f.NrFeatures = f.Features == 0 ? FeatureWords : count;
+        bool tooSmall = f.Features != 0 && f.NrFeatures < FeatureSet.Count;
+        f.NrFeatures = f.Features == 0 ? FeatureSet.Count : count;
         return tooSmall ? XenErrno.ENOBUFS : XenErrno.None;
     }
 
@@ -210,7 +211,7 @@ internal static class SysctlCall
             return XenErrno.None;
         }
 
-        CpuidLeaf[] leaves = SystemPolicy.Leaves(c.Xen.Options.Host, (CpuPolicyIndex)p.Index);
+        CpuidLeaf[] leaves = [.. c.Xen.CpuPolicies[(CpuPolicyIndex)p.Index].Serialise()];
         if (p.NrLeaves < leaves.Length)
             return XenErrno.ENOBUFS;
         for (int i = 0; i < leaves.Length; i++)
@@ -220,6 +221,7 @@ internal static class SysctlCall
         }
 
         p.NrLeaves = (uint)leaves.Length;
+        p.NrMsrs = MaxMsrs;
         return XenErrno.None;
     }
 }

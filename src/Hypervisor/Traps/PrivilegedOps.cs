@@ -25,7 +25,7 @@ internal static class PrivilegedOps
         Span<byte> bytes = stackalloc byte[7];
         if (!v.Cpu.TryRead(new LinearAddress(v.Cpu.Rip), bytes, 0, out _, out _) || !bytes.SequenceEqual(ForcedCpuid))
             return false;
-        Cpuid(v, v.Cpu.Rip + (ulong)ForcedCpuid.Length);
+        Cpuid(v, v.Cpu.Rip + (ulong)ForcedCpuid.Length, forced: true);
         return true;
     }
 
@@ -41,7 +41,7 @@ internal static class PrivilegedOps
             case PrivilegedOperation.Cli or PrivilegedOperation.Sti when v.Iopl >= (kernel ? 1 : 3):
                 break;
             case PrivilegedOperation.Cpuid:
-                Cpuid(v, exit.NextRip);
+                Cpuid(v, exit.NextRip, forced: false);
                 return true;
             case not PrivilegedOperation.None when !kernel:
                 return false;
@@ -94,11 +94,12 @@ internal static class PrivilegedOps
         return true;
     }
 
-    /// <summary>CPUID through the domain's policy.</summary>
-    public static void Cpuid(Vcpu v, ulong nextRip)
+    /// <param name="forced">A PV guest asks Xen; otherwise the processor answers it.</param>
+    public static void Cpuid(Vcpu v, ulong nextRip, bool forced)
     {
         uint leaf = (uint)v.Cpu[Gpr.Rax];
-        CpuidResult r = v.Cpuid(leaf, (uint)v.Cpu[Gpr.Rcx]);
+        uint subleaf = (uint)v.Cpu[Gpr.Rcx];
+        CpuidResult r = forced ? v.PolicyCpuid(leaf, subleaf) : v.Cpuid(leaf, subleaf);
         v.Cpu[Gpr.Rax] = r.Eax;
         v.Cpu[Gpr.Rbx] = r.Ebx;
         v.Cpu[Gpr.Rcx] = r.Ecx;

@@ -340,13 +340,13 @@ internal static class PvMsrs
 
     private static bool HasSpeculationControl(Vcpu v) => Has(v, 7, 'd', 26) || Has(v, 0x8000_0008, 'b', 14);
 
-    private static bool HasXsaves(Vcpu v) => (v.Cpuid(0xD, 1).Eax & 8) != 0;
+    private static bool HasXsaves(Vcpu v) => (v.PolicyCpuid(0xD, 1).Eax & 8) != 0;
 
     private static bool HasTscAux(Vcpu v) => Has(v, 0x8000_0001, 'd', 27) || Has(v, 7, 'c', 22);
 
     private static bool Has(Vcpu v, uint leaf, char register, int bit)
     {
-        CpuidResult r = v.Cpuid(leaf, 0);
+        CpuidResult r = v.PolicyCpuid(leaf, 0);
         uint word = register switch { 'b' => r.Ebx, 'c' => r.Ecx, _ => r.Edx };
         return (word >> bit & 1) != 0;
     }

@@ -104,7 +104,7 @@ internal sealed class TrapDispatcher
                     Inject(v, InvalidOpcode, null);
                 return null;
             case ExitReason.Cpuid:
-                PrivilegedOps.Cpuid(v, exit.NextRip);
+                PrivilegedOps.Cpuid(v, exit.NextRip, forced: false);
                 return null;
             case ExitReason.PortIn or ExitReason.PortOut when !exit.Repeated:
                 PrivilegedOps.Port(v, exit);

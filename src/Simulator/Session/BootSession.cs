@@ -106,6 +106,9 @@ public sealed class BootSession : IDisposable
     /// <summary>A node of xenstore; null when there is none, or no xenstored (dom0 path).</summary>
     public string? ReadXenStore(string path) => _tools?.ReadStore(path);
 
+    /// <summary>Every node of xenstore as <c>xenstore-ls -fp</c> prints it; empty on the dom0 path.</summary>
+    public IEnumerable<string> ListXenStore() => _tools?.Daemons.Store.List() ?? [];
+
     public void Dispose() => Xen.Dispose();
 
     /// <returns>Null: a domain is built and may run.</returns>

@@ -67,7 +67,7 @@ internal sealed class ToolBoot
         },
         Kernel = Blob(options.Guest.Kernel),
         Ramdisk = Blob(options.Guest.Ramdisk),
-        CommandLine = options.Guest.CommandLine,
+        CommandLine = options.Guest.CommandLine.Length > 0 ? options.Guest.CommandLine : null,
         MemoryKiB = options.Guest.MemoryMiB * KiBPerMiB,
         Vcpus = options.Guest.Vcpus,
         Features = options.Guest.Features,

@@ -9,11 +9,13 @@ namespace XenSim.Toolstack.Daemons;
 /// <summary>What runs in dom0 beside the tools: xenstored and xenconsoled. Works only when called.</summary>
 public sealed class DaemonSet
 {
+    private readonly XenRelease _release;
     private readonly IToolEvents _toolEvents;
     private readonly XenStoreRings _rings;
 
     public DaemonSet(XenRelease release, IHypercallChannel channel, IForeignMemory foreign, IToolEvents toolEvents, IEventSink events)
     {
+        _release = release;
         _toolEvents = toolEvents;
         var channels = new EventChannels(channel);
         Store = new XenStored(release, events);
@@ -26,10 +28,15 @@ public sealed class DaemonSet
 
     public XenConsoled Console { get; }
 
-    /// <summary>Writes the nodes that dom0's start scripts leave there (xen-init-dom0).</summary>
+    /// <summary>
+    /// Writes the nodes that dom0's kernel (drivers/xen/manage.c: setup_shutdown_event, of the kernels of 4.17's time) and then its start
+    /// scripts (xen-init-dom0) leave there.
+    /// </summary>
     public void InitialiseDom0()
     {
         var tools = new ToolStore(Store);
+        foreach (string feature in _release == XenRelease.V4_0 ? (string[])[] : ["poweroff", "reboot", "suspend"])
+            tools.Write(0, $"/local/domain/0/control/feature-{feature}", "1");
         tools.Write(0, "/local/domain/0/domid", "0");
         tools.Write(0, "/local/domain/0/name", "Domain-0");
         tools.Write(0, "/local/pool/0/name", "Pool-0");

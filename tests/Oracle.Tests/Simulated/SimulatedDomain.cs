@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using XenSim.Hypervisor;
 using XenSim.Hypervisor.Domains;
 using XenSim.Hypervisor.Public;
-using XenSim.Hypervisor.Public.Boundary;
 using XenSim.Oracle.Tests.Comparison;
 using XenSim.Oracle.Tests.Golden;
 
@@ -126,7 +125,7 @@ internal sealed class SimulatedDomain(Xen xen, Domain domain)
     private byte[] VcpuContext()
     {
         const ulong domctl = 0x1000, context = 0x2000;
-        var memory = new Buffers(domctl, new byte[144], context, new byte[ContextSize]);
+        var memory = new CallerBuffers(domctl, new byte[144], context, new byte[ContextSize]);
         var command = memory.At(domctl);
         BinaryPrimitives.WriteUInt32LittleEndian(command, 13); // XEN_DOMCTL_getvcpucontext
         BinaryPrimitives.WriteUInt32LittleEndian(command[4..], 0x15); // XEN_DOMCTL_INTERFACE_VERSION of 4.17
@@ -134,15 +133,5 @@ internal sealed class SimulatedDomain(Xen xen, Domain domain)
         BinaryPrimitives.WriteUInt64LittleEndian(command[24..], context);
         Assert.Equal(0, xen.ToolChannel.Hypercall(HypercallNumber.domctl, memory, domctl));
         return memory.At(context).ToArray();
-    }
-
-    /// <summary>Two buffers of a caller at fixed addresses.</summary>
-    private sealed class Buffers(ulong first, byte[] a, ulong second, byte[] b) : ICallerMemory
-    {
-        public Span<byte> At(ulong address) => address >= second ? b.AsSpan((int)(address - second)) : a.AsSpan((int)(address - first));
-
-        public bool TryRead(VirtualAddress source, Span<byte> destination) => At(source.Value)[..destination.Length].TryCopyTo(destination);
-
-        public bool TryWrite(VirtualAddress destination, ReadOnlySpan<byte> source) => source.TryCopyTo(At(destination.Value));
     }
 }
