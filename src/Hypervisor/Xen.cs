@@ -25,6 +25,7 @@ public sealed partial class Xen : IDisposable
 
     private readonly List<Domain> _domains = [];
     private readonly Queue<Domain> _shutDown = [];
+    private readonly Queue<byte> _typed = [];
     private readonly HashSet<string> _reported = [];
     private SystemPolicies? _cpuPolicies;
     private string? _stopRequest;
@@ -191,6 +192,22 @@ public sealed partial class Xen : IDisposable
 
     /// <summary>get_s_time as TSC ticks of the host. Unit: ticks.</summary>
     public ulong TscAt(ulong nanoseconds) => (ulong)((UInt128)nanoseconds * Options.Host.CpuKhz / 1_000_000);
+
+    /// <summary>Types on Xen's serial line, which is dom0's (serial_rx): dom0 hears of it by VIRQ_CONSOLE and reads it by console_io.</summary>
+    public void TypeOnConsole(ReadOnlySpan<byte> bytes)
+    {
+        foreach (byte b in bytes)
+            _typed.Enqueue(b);
+        RaiseGlobalVirq(Virq.CONSOLE);
+    }
+
+    internal byte[] TakeTyped(int most)
+    {
+        byte[] bytes = new byte[Math.Min(most, _typed.Count)];
+        for (int i = 0; i < bytes.Length; i++)
+            bytes[i] = _typed.Dequeue();
+        return bytes;
+    }
 
     /// <summary>send_global_virq: to dom0, if it bound it.</summary>
     internal void RaiseGlobalVirq(Virq virq)

@@ -20,12 +20,19 @@ internal static class ConsoleIo
         return (ConsoleIoCommand)c.A1 switch
         {
             ConsoleIoCommand.write => Write(c),
-            ConsoleIoCommand.read => 0,
+            ConsoleIoCommand.read => Read(c),
             _ => XenErrno.ENOSYS.ToResult(),
         };
     }
 
     public static CallDescription About(HypercallCall c) => Call(XenNames.ConsoleIo((uint)c.A1), Arg("count", c.A2));
+
+    /// <summary>What was typed on the serial line, as far as it has come.</summary>
+    private static long Read(HypercallCall c)
+    {
+        byte[] bytes = c.Xen.TakeTyped((int)Math.Min((uint)c.A2, int.MaxValue));
+        return bytes.Length == 0 || c.Memory.TryWrite(new VirtualAddress(c.A3), bytes) ? bytes.Length : XenErrno.EFAULT.ToResult();
+    }
 
     private static long Write(HypercallCall c)
     {

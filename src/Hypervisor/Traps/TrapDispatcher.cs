@@ -23,6 +23,7 @@ internal sealed class TrapDispatcher
     private const ushort XenCs = 0xE008;
 
     private readonly Xen _xen;
+    private Public.Mfn _ones = Public.Mfn.Invalid;
 
     internal TrapDispatcher(Xen xen) => _xen = xen;
 
@@ -118,9 +119,27 @@ internal sealed class TrapDispatcher
                 if (!v.VcpuInfo.UpcallPending)
                     v.Block();
                 return null;
+            case ExitReason.PhysicalAccess when _xen.Profile.Release != Public.XenRelease.V4_0 && v.Domain.Physmap is { } map:
+                return AccessHole(v, map);
             default:
                 return Common(v, exit);
         }
+    }
+
+    /// <summary>
+    /// hvm_emulate of an access that no handler and no I/O server takes, as for every hole of a PVH guest: it reads all ones and writes nowhere
+    /// (stable-4.17 xen/arch/x86/hvm/emulate.c: null_ops). The instruction runs once on a page of ones.
+    /// </summary>
+    private RunStop? AccessHole(Vcpu v, GuestPhysmap map)
+    {
+        if (_ones == Public.Mfn.Invalid)
+            _ones = _xen.Mappings.AllocateXenFrame();
+        _xen.Memory.Writable(_ones.Value).Fill(0xFF);
+        map.StandInForHoles = (long)_ones.Value;
+        CpuExit after = v.Cpu.Run(1);
+        map.StandInForHoles = -1;
+        v.Cpu.FlushTlb();
+        return after.Reason == ExitReason.BudgetSpent ? null : Handle(v, after);
     }
 
     private static RunStop? Common(Vcpu v, in CpuExit exit)

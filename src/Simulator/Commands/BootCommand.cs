@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text;
 using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Elf;
@@ -11,10 +12,13 @@ namespace XenSim.Simulator.Commands;
 /// <summary><c>xensim boot</c></summary>
 internal static class BootCommand
 {
+    /// <summary>Unit: bytes.</summary>
+    private const long LongestInput = 1 << 20;
+
     private sealed record Given(
         Argument<string> Kernel, DefaultedOption<GuestType> Type, Option<bool> Dom0, Option<string?> Ramdisk, Option<string?> CommandLine, DefaultedOption<ulong> Memory,
         DefaultedOption<ulong> Vcpus, DefaultedOption<XenRelease> Release, DefaultedOption<CpuVendor> Vendor, DefaultedOption<int> HostBits, Option<bool> Supervisor, DefaultedOption<ulong> HostMemory,
-        DefaultedOption<Until> Until, DefaultedOption<ulong> MaxInstructions, Option<string?> Trace,
+        DefaultedOption<Until> Until, DefaultedOption<ulong> MaxInstructions, Option<string?> Trace, Option<string?> Input,
         Option<string[]> Notes, Option<GuestTrial[]> Tries, Option<bool> Viridian);
 
     public static Command Build(Terminal terminal)
@@ -33,11 +37,12 @@ internal static class BootCommand
               xensim boot hvm --try user-hypercall --try other-vendor-instruction
               xensim boot pv64 --dom0 --note HYPERCALL_PAGE=0xffffffff90000000
               xensim boot vmlinuz --ramdisk initrd.gz --memory 256 -vvv
+              printf 'ls\nhalt\n' | xensim boot grub-x86_64-xen.bin --input -
               xensim boot kernel.elf --dom0 --xen 4.0 --host-bits 32 --until console:ready
             """)
         {
             given.Kernel, given.Type, given.Dom0, given.Ramdisk, given.CommandLine, given.Memory, given.Vcpus, given.Release, given.Vendor,
-            given.HostBits, given.Supervisor, given.HostMemory, given.Until, given.MaxInstructions, given.Notes, given.Tries, given.Viridian, given.Trace, Options.Verbosity(),
+            given.HostBits, given.Supervisor, given.HostMemory, given.Until, given.MaxInstructions, given.Notes, given.Tries, given.Viridian, given.Trace, given.Input, Options.Verbosity(),
         };
         command.SetAction(parsed => (int)BootRun.Execute(
             ReadOptions(parsed, given), parsed.GetValue(given.Trace), Options.CountVerbosity(parsed), stages: false, terminal));
@@ -60,6 +65,7 @@ internal static class BootCommand
         Options.Until(),
         Options.Number("--max-instructions", "Give up after so many guest instructions.", "N", 20_000_000_000, 1, long.MaxValue),
         new Option<string?>("--trace") { Description = "Write all events to this file as JSON Lines.", HelpName = "FILE.jsonl" },
+        new Option<string?>("--input") { Description = "Type this file into the guest's console; - is standard input, read to its end first.", HelpName = "FILE" },
         new Option<string[]>("--note")
         {
             Description = "A built-in guest's Xen note that differs: a number, a text, or absent. May be repeated.",
@@ -80,6 +86,7 @@ internal static class BootCommand
             Release = given.Release.ValueIn(parsed),
             Path = dom0 ? BootPath.Dom0 : type == GuestType.Pv ? BootPath.DomU : BootPath.Hvm,
             Until = given.Until.ValueIn(parsed),
+            Script = parsed.GetValue(given.Input) is { } input ? [new ConsoleStep("", Encoding.UTF8.GetString(InputFile.Read(input == "-" ? "/dev/stdin" : input, LongestInput)))] : [],
             Host = new HostSpec
             {
                 Vendor = given.Vendor.ValueIn(parsed),

@@ -19,16 +19,20 @@ internal sealed class RunView(Terminal terminal, bool stages)
             terminal.Out.WriteLine($"    {place}: {mismatch.Keyword}: {mismatch.Text}");
         }
 
-        if (result.Verdict != ExitCode.Success)
+        if (result.Skipped)
+            terminal.Out.WriteLine($"    {result.Outcome.Detail}");
+        else if (result.Verdict != ExitCode.Success)
             terminal.Out.WriteLine($"    it ended with: {result.Outcome.Detail}");
         return result;
     }
 
     public void Summarise(IReadOnlyList<ScenarioResult> results, int total)
     {
-        int passed = results.Count(r => r.Verdict == ExitCode.Success);
+        int skipped = results.Count(r => r.Skipped);
+        int passed = results.Count(r => r.Verdict == ExitCode.Success) - skipped;
         string others = string.Concat(
             results.Where(r => r.Verdict != ExitCode.Success).GroupBy(r => r.Verdict).OrderBy(g => g.Key).Select(g => $", {g.Count()} {WordFor(g.Key)}"));
+        others += skipped > 0 ? $", {skipped} skipped for want of a real guest" : "";
         string left = results.Count < total ? $", {total - results.Count} not run" : "";
         terminal.Out.WriteLine($"{passed} of {total} scenario{(total == 1 ? "" : "s")} passed{others}{left}");
     }
@@ -71,7 +75,7 @@ internal sealed class RunView(Terminal terminal, bool stages)
     }
 
     private static string Headline(ScenarioResult result)
-        => string.Create(CultureInfo.InvariantCulture, $"{WordFor(result.Verdict),-13} {result.Scenario.Name} ({result.Scenario.File}, {result.Instructions} instructions)");
+        => string.Create(CultureInfo.InvariantCulture, $"{(result.Skipped ? "skipped" : WordFor(result.Verdict)),-13} {result.Scenario.Name} ({result.Scenario.File}, {result.Instructions} instructions)");
 
     private static string WordFor(ExitCode verdict) => verdict switch
     {

@@ -15,6 +15,9 @@ public sealed record Scenario
     /// <summary>What a reader learns from it, in one line.</summary>
     public string Description { get; init; } = "";
 
+    /// <summary>A real guest that the scenario needs and that has not been fetched; null: all is there.</summary>
+    public string? MissingGuest { get; init; }
+
     public SessionOptions Session { get; init; } = new();
 
     public ImmutableList<IExpectation> Expectations { get; init; } = [];

@@ -18,7 +18,7 @@ public static class ScenarioFile
         Reading reading = new(name, readBeside);
         YamlNode root = YamlReader.Read(name, yaml);
         return ScenarioLanguage.File.TryRead(root, reading, out Scenario scenario)
-            ? scenario with { File = name }
+            ? scenario with { File = name, MissingGuest = reading.MissingGuest }
             : throw new InputException(reading.Problems);
     }
 

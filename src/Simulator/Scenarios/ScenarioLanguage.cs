@@ -101,6 +101,12 @@ internal static class ScenarioLanguage
     ],
     f => (f.Stage is null) == (f.Hypercall is null) ? "a fault needs one of \"stage\" and \"hypercall\"" : null);
 
+    private static readonly ObjectShape<ConsoleStep> s_step = new("a step", new ConsoleStep("", ""),
+    [
+        Field<ConsoleStep>.Of("wait", "Console text to wait for, after that of the step before; without it the step comes at once.", new TextShape("console text"), (c, v) => c with { WaitFor = v }),
+        Field<ConsoleStep>.Of("type", "What is typed then. Enter is \\n in double quotes.", new TextShape(), (c, v) => c with { Type = v }, required: true),
+    ]);
+
     /// <summary>The whole file.</summary>
     public static readonly ObjectShape<Scenario> File = new("a scenario", new Scenario(),
     [
@@ -112,6 +118,9 @@ internal static class ScenarioLanguage
         Field<Scenario>.Of("guest", "The guest.", s_guest, (s, v) => s with { Session = s.Session with { Guest = v.WithVariant() } }, required: true),
         Field<Scenario>.Of("limits", "When to give up.", s_limits, (s, v) => s with { Session = s.Session with { Limits = v } }),
         Field<Scenario>.Of("until", $"Stop when this is reached: {Until.Forms}.", new UntilShape(), (s, v) => s with { Session = s.Session with { Until = v } }),
+        Field<Scenario>.Of(
+            "script", "What is typed at the guest's console, step by step.", new ListShape<ConsoleStep>(s_step, "steps"),
+            (s, v) => s with { Session = s.Session with { Script = [.. v.Select(c => c.Value)] } }),
         Field<Scenario>.Of(
             "faults", "Failures to inject.", new ListShape<FaultFields>(s_fault, "faults"),
             (s, v) => s with { Session = s.Session with { Faults = [.. v.Select(f => ToFault(f.Value))] } }),

@@ -1,3 +1,4 @@
+using XenSim.Simulator.Input;
 using XenSim.Simulator.Scenarios.Expectations;
 using XenSim.Simulator.Session;
 using XenSim.Simulator.Tracing;
@@ -10,6 +11,12 @@ public static class ScenarioRunner
     /// <param name="consumers">Further readers of the session's events (a view, a trace).</param>
     public static ScenarioResult Run(Scenario scenario, CancellationToken stop, params IReadOnlyList<IEventConsumer> consumers)
     {
+        if (scenario.MissingGuest is { } missing)
+        {
+            string text = $"skipped: the real guest {missing} is not in {FetchedGuests.Folder}; scenarios/guests/get.sh fetches it";
+            return new ScenarioResult(scenario, new SessionOutcome(SessionEnd.Interrupted, text), ExitCode.Success, [], 0, 0) { Skipped = true };
+        }
+
         EventLog log = new();
         using BootSession session = new(scenario.Session, [log, .. consumers]);
         Evidence evidence = new(session, log);
@@ -20,6 +27,7 @@ public static class ScenarioRunner
             Check(scenario, evidence, Moment.Entry, mismatches);
         Check(scenario, evidence, Moment.End, mismatches);
         mismatches.AddRange(UnfiredFaults(scenario, session));
+        mismatches.AddRange(session.UntypedSteps.Take(1).Select(s => new Mismatch("script", null, $"\"{s.WaitFor}\" never came, so its step was not typed")));
         return new ScenarioResult(scenario, outcome, Verdict(scenario, outcome, mismatches), mismatches, session.Instructions, log.Events.Count);
     }
 
@@ -50,4 +58,8 @@ public sealed record Mismatch(string Keyword, Input.Mark? Mark, string Text);
 
 /// <param name="Instructions">Guest instructions retired.</param>
 public sealed record ScenarioResult(
-    Scenario Scenario, SessionOutcome Outcome, ExitCode Verdict, IReadOnlyList<Mismatch> Mismatches, long Instructions, int Events);
+    Scenario Scenario, SessionOutcome Outcome, ExitCode Verdict, IReadOnlyList<Mismatch> Mismatches, long Instructions, int Events)
+{
+    /// <summary>It was not run: the real guest that it needs has not been fetched.</summary>
+    public bool Skipped { get; init; }
+}

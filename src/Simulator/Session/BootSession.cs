@@ -33,6 +33,7 @@ public sealed class BootSession : IDisposable
     private readonly SessionOptions _options;
     private readonly FaultPlan _faults;
     private readonly GuestWatch _watch;
+    private readonly ConsoleScript _script;
     private ToolBoot? _tools;
 
     public BootSession(SessionOptions options, IReadOnlyList<IEventConsumer> consumers)
@@ -43,6 +44,8 @@ public sealed class BootSession : IDisposable
         Xen? xen = null;
         Events = new EventStream(() => xen?.VirtualNanoseconds ?? 0);
         Events.Add(_watch);
+        _script = new ConsoleScript(options.Script, () => _watch.Subject, () => xen?.RequestStop("the console script types"));
+        Events.Add(_script);
         foreach (IEventConsumer consumer in consumers)
             Events.Add(consumer);
         Xen = xen = new Xen(XenOptionsFor(options, Events, _faults));
@@ -71,6 +74,9 @@ public sealed class BootSession : IDisposable
     public IReadOnlyList<WrittenHypercallPage> HypercallPages => _watch.Pages;
 
     public IReadOnlyList<Fault> UnfiredFaults => _faults.Unfired;
+
+    /// <summary>Steps of the console script whose text never came.</summary>
+    public IEnumerable<ConsoleStep> UntypedSteps => _script.Remaining;
 
     /// <summary>Null while it runs.</summary>
     public SessionOutcome? Outcome { get; private set; }
@@ -170,6 +176,7 @@ public sealed class BootSession : IDisposable
     {
         while (!stop.IsCancellationRequested)
         {
+            TypeWhatIsDue();
             long left = _options.Limits.Instructions - Xen.Instructions;
             RunStop reason = Xen.Run(new RunLimits
             {
@@ -182,6 +189,19 @@ public sealed class BootSession : IDisposable
         }
 
         return Ended(SessionEnd.Interrupted, "interrupted");
+    }
+
+    /// <summary>Into the ring that xenconsoled serves, or, for dom0, on Xen's serial line.</summary>
+    private void TypeWhatIsDue()
+    {
+        while (_script.Due is { } bytes && Subject is { } domain)
+        {
+            if (_tools is null)
+                Xen.TypeOnConsole(bytes);
+            else if (!_tools.Daemons.Console.Type(domain, bytes))
+                return;
+            _script.Typed();
+        }
     }
 
     /// <returns>Null: the run goes on.</returns>

@@ -180,6 +180,9 @@ public sealed record SessionOptions
 
     public Until Until { get; init; } = Until.Shutdown;
 
+    /// <summary>What is typed at the guest's console.</summary>
+    public IReadOnlyList<ConsoleStep> Script { get; init; } = [];
+
     /// <summary>Leave the domain paused after building it (<c>xl create -p</c>).</summary>
     public bool Paused { get; init; }
 }

@@ -56,8 +56,8 @@ public sealed class EventLog : IEventConsumer
 
     public IReadOnlyList<TimedEvent> Events => _events;
 
-    /// <summary>State transitions repeat what the stage events say.</summary>
-    public bool Wants(Type eventType) => eventType != typeof(StateChanged);
+    /// <summary>State transitions repeat what the stage events say; nobody looks back at hundreds of thousands of port accesses.</summary>
+    public bool Wants(Type eventType) => eventType != typeof(StateChanged) && eventType != typeof(PrivilegedAccess);
 
     public void On(in TimedEvent e) => _events.Add(e);
 }

@@ -14,6 +14,7 @@ internal static class ExpectationCatalogue
         StagesExpectation.NegativeKeyword,
         HypercallsExpectation.Keyword,
         HypercallsExpectation.NegativeKeyword,
+        HypercallCountsExpectation.Keyword,
         PageExpectation.Keyword,
         MemoryExpectation.Keyword,
         StartInfoExpectation.Keyword,

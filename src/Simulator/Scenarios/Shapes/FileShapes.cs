@@ -16,6 +16,8 @@ internal sealed class FileShape(string what) : IShape<NamedBytes>
             return reading.Expected(node, $"{what}'s file name");
         try
         {
+            if (scalar.Text.StartsWith(FetchedGuests.Prefix, StringComparison.Ordinal))
+                return TryReadFetched(scalar.Text[FetchedGuests.Prefix.Length..], reading, out value);
             value = new NamedBytes(scalar.Text, reading.ReadBeside(scalar.Text));
             return true;
         }
@@ -27,6 +29,16 @@ internal sealed class FileShape(string what) : IShape<NamedBytes>
     }
 
     public JsonObject Schema() => new() { ["type"] = "string", ["minLength"] = 1 };
+
+    /// <summary>A file of the cache. One that is not there yet is no mistake in the scenario.</summary>
+    private static bool TryReadFetched(string name, Reading reading, out NamedBytes value)
+    {
+        bool there = FetchedGuests.Exists(name) || FetchedGuests.AreRequired;
+        value = new NamedBytes(name, there ? FetchedGuests.Read(name) : []);
+        if (!there)
+            reading.MissingGuest ??= name;
+        return true;
+    }
 }
 
 /// <summary>A built-in guest by name, or a file. A word without a dot or slash is meant as a name.</summary>

@@ -31,6 +31,9 @@ internal sealed class Reading(string file, Func<string, byte[]> readBeside)
     /// <summary>Bytes of a file named relative to the scenario.</summary>
     public byte[] ReadBeside(string path) => readBeside(path);
 
+    /// <summary>The first real guest that the file names and that has not been fetched.</summary>
+    public string? MissingGuest { get; set; }
+
     public void Report(Mark mark, string message, string? hint = null)
     {
         if (_problems.Count < MostProblems)
