@@ -60,7 +60,7 @@ internal static unsafe class SseCompare
         int fault = FloatState.SseFault(s);
         if (fault >= 0)
             return Faults.Raise(s, op, fault);
-        return SseFloat.Load(s, op, TLanes.Size, out Vector128<byte> y) ? SetFlags<TLanes>(s, op, y) : Faults.Raise(s, op);
+        return Vector.Load(s, op, TLanes.Size, out Vector128<byte> y) ? SetFlags<TLanes>(s, op, y) : Faults.Raise(s, op);
     }
 
     /// <summary>ZF, PF, CF: 111 unordered, 000 greater, 001 less, 100 equal; OF, SF, AF become 0.</summary>

@@ -115,7 +115,7 @@ internal static unsafe class SseConvert
         int fault = FloatState.SseFault(s);
         if (fault >= 0)
             return Faults.Raise(s, op, fault);
-        return SseFloat.Load(s, op, TLanes.Size, out Vector128<byte> y) ? SetGeneral<TLanes, TRounding, T>(s, op, y) : Faults.Raise(s, op);
+        return Vector.Load(s, op, TLanes.Size, out Vector128<byte> y) ? SetGeneral<TLanes, TRounding, T>(s, op, y) : Faults.Raise(s, op);
     }
 
     private static Block* SetGeneral<TLanes, TRounding, T>(CpuState* s, Op* op, Vector128<byte> y)

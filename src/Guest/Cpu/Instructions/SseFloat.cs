@@ -92,30 +92,6 @@ internal static unsafe class SseFloat
         return (flags & ~c.Masks) == 0;
     }
 
-    /// <summary>Second operand in memory of 4, 8 or 16 bytes, the rest 0. False: the fault is recorded.</summary>
-    public static bool Load(CpuState* s, Op* op, int size, out Vector128<byte> value)
-    {
-        value = default;
-        ulong linear = AnyAddress.Read(s, op, size);
-        if (size == 16 && Vector.IsMisaligned(s, linear))
-        {
-            Faults.Set(s, Vectors.Gp);
-            return false;
-        }
-
-        byte* p = Tlb.Read(s, linear, size);
-        if (p == null)
-            return false;
-        // SAFETY: Tlb gives a host address good for the size asked for.
-        value = size switch
-        {
-            4 => Vector128.CreateScalar(*(uint*)p).AsByte(),
-            8 => Vector128.CreateScalar(*(ulong*)p).AsByte(),
-            _ => *(Vector128<byte>*)p,
-        };
-        return true;
-    }
-
     private static Block* Registers<TOp>(CpuState* s, Op* op)
         where TOp : struct, IFloatVectorOp
     {
@@ -134,7 +110,7 @@ internal static unsafe class SseFloat
         int fault = FloatState.SseFault(s);
         if (fault >= 0)
             return Faults.Raise(s, op, fault);
-        if (!Load(s, op, TOp.Size, out Vector128<byte> y))
+        if (!Vector.Load(s, op, TOp.Size, out Vector128<byte> y))
             return Faults.Raise(s, op);
         if (!TOp.Apply(s, *Vector.At(s, op->Dst), y, op->Aux, out Vector128<byte> r))
             return Exception(s, op);
