@@ -246,6 +246,7 @@ internal sealed unsafe class BlockCache : IDisposable
         long second = -1;
         int ops = 0, count = 0, at = start;
         _reader.Set(page, start, 4096);
+        _translator.Features = VirtualCpu.Of(s).Features;
         bool ended = false;
         while (!ended && count < MaxInstructions && at < 4096)
         {

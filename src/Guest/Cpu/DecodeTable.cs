@@ -82,7 +82,8 @@ internal static class DecodeTable
                 return SystemOps.FlagOp(t);
             case Mnemonic.Nop or Mnemonic.Reservednop or Mnemonic.Pause or Mnemonic.Endbr32 or Mnemonic.Endbr64 or Mnemonic.Lfence or Mnemonic.Sfence
                 or Mnemonic.Mfence or Mnemonic.Prefetch or Mnemonic.Prefetchw or Mnemonic.Prefetcht0 or Mnemonic.Prefetcht1 or Mnemonic.Prefetcht2
-                or Mnemonic.Prefetchnta or Mnemonic.Prefetchwt1:
+                or Mnemonic.Prefetchnta or Mnemonic.Prefetchwt1 or Mnemonic.Prefetchit0 or Mnemonic.Prefetchit1 or Mnemonic.Cldemote
+                or Mnemonic.Rdsspd or Mnemonic.Rdsspq:
                 return SystemOps.FlagOp(t);
         }
 

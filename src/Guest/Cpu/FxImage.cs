@@ -45,8 +45,10 @@ internal static unsafe class FxImage
 
     public static void LoadX87(CpuState* s, byte* p, bool widePointers)
     {
-        s->X87Control = *(ushort*)p;
-        s->X87Status = *(ushort*)(p + 2);
+        // Reserved control bits do not exist (bit 6 reads 1); ES and B follow from flags and masks.
+        s->X87Control = (ushort)((*(ushort*)p & 0x1F3F) | 0x40);
+        int status = *(ushort*)(p + 2) & 0x7F7F;
+        s->X87Status = (ushort)((status & ~s->X87Control & 0x3F) != 0 ? status | 0x8080 : status);
         s->X87Tags = p[4];
         s->X87Opcode = (ushort)(*(ushort*)(p + 6) & 0x7FF);
         s->X87InstructionPointer = widePointers ? *(ulong*)(p + 8) : *(uint*)(p + 8);

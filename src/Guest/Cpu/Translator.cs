@@ -15,6 +15,9 @@ internal sealed unsafe class Translator
 
     public Op* Op { get; private set; }
 
+    /// <summary>Of the processor that decodes; all that share the memory have the same.</summary>
+    public CpuFeatures Features { get; set; } = null!;
+
     /// <summary>16, 32 or 64.</summary>
     public int Bits { get; private set; }
 
@@ -65,6 +68,11 @@ internal sealed unsafe class Translator
         {
             EndsBlock = true;
             op->Handler = Instruction.Length >= 15 ? &SystemOps.TooLong : &SystemOps.InvalidOpcode;
+        }
+        else if (!Features.Has(Instruction.Code))
+        {
+            EndsBlock = true;
+            op->Handler = &SystemOps.InvalidOpcode;
         }
         else if (!DecodeTable.Select(this))
         {

@@ -22,12 +22,14 @@ internal sealed class InstructionGenerator(int seed)
     public bool TryMake(Code code, out Instruction instruction, out SiliconRequest request)
     {
         request = default;
+        OpCodeInfo form = code.ToOpCode();
         RandomState(ref request.In);
         if (IsFloat(code))
             FloatState(ref request.In);
+        if (form.OpCount == 0 ? code == Code.Emms : Enumerable.Range(0, form.OpCount).Any(i => form.GetOpKind(i) is OpCodeOperandKind.mm_reg or OpCodeOperandKind.mm_rm or OpCodeOperandKind.mm_or_mem))
+            MmxState(ref request.In);
         instruction = default;
         instruction.Code = code;
-        OpCodeInfo form = code.ToOpCode();
         for (int i = 0; i < form.OpCount; i++)
         {
             if (!TryOperand(ref instruction, ref request.In, i, form.GetOpKind(i)))
@@ -75,6 +77,22 @@ internal sealed class InstructionGenerator(int seed)
         && (name.StartsWith("Cvt", StringComparison.Ordinal) || name.EndsWith("ps", StringComparison.Ordinal) || name.EndsWith("pd", StringComparison.Ordinal)
             || name.EndsWith("ss", StringComparison.Ordinal) || name.EndsWith("sd", StringComparison.Ordinal));
 
+    /// <summary>Random x87 registers, tags, TOP and condition codes; now and then an exception is pending.</summary>
+    private void MmxState(ref SiliconState s)
+    {
+        Span<byte> fx = s.Fx;
+        BitConverter.TryWriteBytes(fx[2..], (ushort)(_random.Next(0x10000) & 0x7F00));
+        fx[4] = (byte)_random.Next(256);
+        for (int i = 0; i < 8; i++)
+            _random.NextBytes(fx.Slice(32 + (16 * i), 10));
+        if (_random.Next(10) != 0)
+            return;
+        // Invalid unmasked and raised, with the summary bits ES and B.
+        fx[0] = 0x7E;
+        fx[2] = 0x81;
+        fx[3] |= 0x80;
+    }
+
     private void FloatState(ref SiliconState s)
     {
         Span<byte> fx = s.Fx;
@@ -105,13 +123,20 @@ internal sealed class InstructionGenerator(int seed)
             case OpCodeOperandKind.r64_or_mem: return Either(ref ins, ref s, operand, Register.RAX + Number());
             case OpCodeOperandKind.xmm_reg or OpCodeOperandKind.xmm_rm: return Reg(ref ins, operand, Register.XMM0 + _random.Next(16));
             case OpCodeOperandKind.xmm_or_mem: return Either(ref ins, ref s, operand, Register.XMM0 + _random.Next(16));
+            case OpCodeOperandKind.mm_reg or OpCodeOperandKind.mm_rm: return Reg(ref ins, operand, Register.MM0 + _random.Next(8));
+            case OpCodeOperandKind.mm_or_mem: return Either(ref ins, ref s, operand, Register.MM0 + _random.Next(8));
+            case OpCodeOperandKind.seg_rDI:
+                ins.SetOpKind(operand, OpKind.MemorySegRDI);
+                s.Gpr[7] = WindowAddress + Target(ins.Code);
+                return true;
             case OpCodeOperandKind.mem: return Memory(ref ins, ref s, operand);
             case OpCodeOperandKind.al: return Reg(ref ins, operand, Register.AL);
             case OpCodeOperandKind.ax: return Reg(ref ins, operand, Register.AX);
             case OpCodeOperandKind.eax: return Reg(ref ins, operand, Register.EAX);
             case OpCodeOperandKind.rax: return Reg(ref ins, operand, Register.RAX);
             case OpCodeOperandKind.cl: return Reg(ref ins, operand, Register.CL);
-            case OpCodeOperandKind.imm8: return Immediate(ref ins, operand, OpKind.Immediate8, (byte)Value());
+            case OpCodeOperandKind.imm8 when operand > 0 && ins.GetOpKind(operand - 1) == OpKind.Immediate8: return Immediate(ref ins, operand, OpKind.Immediate8_2nd, (byte)Value());
+            case OpCodeOperandKind.imm8: return Immediate(ref ins, operand, OpKind.Immediate8, _random.Next(2) == 0 ? (byte)_random.Next(256) : (byte)Value());
             case OpCodeOperandKind.imm8_const_1: return Immediate(ref ins, operand, OpKind.Immediate8, 1);
             case OpCodeOperandKind.imm8sex16: return Immediate(ref ins, operand, OpKind.Immediate8to16, (ulong)(sbyte)Value());
             case OpCodeOperandKind.imm8sex32: return Immediate(ref ins, operand, OpKind.Immediate8to32, (ulong)(sbyte)Value());

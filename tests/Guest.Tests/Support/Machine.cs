@@ -85,5 +85,8 @@ internal sealed class FixedPolicy : ICpuPolicy
 {
     public CpuidResult Cpuid(uint leaf, uint subleaf) => new(leaf, subleaf, 0x1234, 0x5678);
 
+    /// <summary>Every feature, so that nothing is refused for CPUID's sake.</summary>
+    public CpuidResult Hardware(uint leaf, uint subleaf) => new(leaf == 0xD && subleaf == 0 ? 7 : uint.MaxValue, uint.MaxValue, uint.MaxValue, leaf == 0xD ? 0 : uint.MaxValue);
+
     public ulong ReadTsc(long retiredInstructions) => (ulong)retiredInstructions;
 }

@@ -60,8 +60,8 @@ internal static unsafe class Bits
     {
         Mnemonic.Bsf => Scan<BsfOp>(t),
         Mnemonic.Bsr => Scan<BsrOp>(t),
-        Mnemonic.Tzcnt => Scan<TzcntOp>(t),
-        Mnemonic.Lzcnt => Scan<LzcntOp>(t),
+        Mnemonic.Tzcnt => t.Features.Tzcnt ? Scan<TzcntOp>(t) : Scan<BsfOp>(t),
+        Mnemonic.Lzcnt => t.Features.Lzcnt ? Scan<LzcntOp>(t) : Scan<BsrOp>(t),
         _ => Scan<PopcntOp>(t),
     };
 

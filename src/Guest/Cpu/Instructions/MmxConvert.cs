@@ -72,10 +72,10 @@ internal static unsafe class MmxConvert
         Vector128<byte> r = *Vector.At(s, op->Dst);
         r = TLanes.With(r, 0, SseConvert.FromInteger<TLanes>((int)integers, ref c));
         r = TLanes.With(r, 1, SseConvert.FromInteger<TLanes>((int)(integers >> 32), ref c));
-        if (!SseFloat.Finish(s, c))
-            return SseFloat.Exception(s, op);
         if (enter)
             Mmx.Enter(s);
+        if (!SseFloat.Finish(s, c))
+            return SseFloat.Exception(s, op);
         *Vector.At(s, op->Dst) = r;
         return op[1].Handler(s, op + 1);
     }
@@ -105,9 +105,10 @@ internal static unsafe class MmxConvert
         FloatContext c = FloatContext.FromMxcsr(s->Mxcsr);
         uint low = (uint)SseConvert.ToInteger<TLanes>(TLanes.Get(y, 0), 32, TRounding.Of(c.Rounding), ref c);
         uint high = (uint)SseConvert.ToInteger<TLanes>(TLanes.Get(y, 1), 32, TRounding.Of(c.Rounding), ref c);
+        // The x87 state changes even if #XM follows.
+        Mmx.Enter(s);
         if (!SseFloat.Finish(s, c))
             return SseFloat.Exception(s, op);
-        Mmx.Enter(s);
         Mmx.Set(s, op->Dst, low | ((ulong)high << 32));
         return op[1].Handler(s, op + 1);
     }

@@ -90,7 +90,7 @@ internal static unsafe partial class SystemOps
             case Mnemonic.Sysenter: op->Handler = &Sysenter; return true;
             case Mnemonic.Sysexit or Mnemonic.Sysexitq: op->Aux = (byte)(i.Mnemonic == Mnemonic.Sysexitq ? 8 : 4); op->Handler = &Sysexit; return true;
             case Mnemonic.Vmcall: op->Handler = &Vmcall; return true;
-            case Mnemonic.Vmmcall: op->Handler = &Vmmcall; return true;
+            case Mnemonic.Vmmcall or Mnemonic.Vmgexit: op->Handler = &Vmmcall; return true;
             case Mnemonic.Swapgs: op->Handler = &Swapgs; return true;
             case Mnemonic.Rdfsbase or Mnemonic.Rdgsbase or Mnemonic.Wrfsbase or Mnemonic.Wrgsbase: return FsGsBase(t);
             default: return SelectTables(t);

@@ -9,6 +9,9 @@ internal interface IVectorOp
     /// <summary>Bytes of the 128-bit form's memory operand; 16 must be aligned in the legacy encoding.</summary>
     static virtual int Size => 16;
 
+    /// <summary>A memory operand of 16 bytes may lie anywhere even in the legacy encoding.</summary>
+    static virtual bool Unaligned => false;
+
     /// <summary>The immediate as the upper half of a 256-bit form sees it.</summary>
     static virtual byte HighImmediate(byte immediate) => immediate;
 
@@ -18,6 +21,9 @@ internal interface IVectorOp
 /// <summary>As <see cref="IVectorOp"/> with a third register: XMM0, or named in the immediate of a VEX form.</summary>
 internal interface IVectorMaskOp
 {
+    /// <inheritdoc cref="IVectorOp.Unaligned"/>
+    static virtual bool Unaligned => false;
+
     static abstract Vector128<byte> Apply(Vector128<byte> x, Vector128<byte> y, Vector128<byte> mask);
 }
 
@@ -30,7 +36,7 @@ internal static unsafe class Vector
     {
         EncodingKind.Legacy when t.Instruction.Mnemonic == Mnemonic.Emms => MmxMove.SelectEmms(t),
         EncodingKind.Legacy when Mmx.IsMmx(t) => Mmx.Select(t),
-        EncodingKind.Legacy => SseFloat.Select(t) || VectorTable.Select(t) || VectorMove.Select(t) || VectorElements.Select(t) || VectorStrings.Select(t),
+        EncodingKind.Legacy => SseFloat.Select(t) || MmxConvert.Select(t) || VectorTable.Select(t) || VectorMove.Select(t) || VectorElements.Select(t) || VectorStrings.Select(t),
         _ => false,
     };
 
@@ -132,7 +138,7 @@ internal static unsafe class Vector
         int fault = FloatState.SseFault(s);
         if (fault >= 0)
             return Faults.Raise(s, op, fault);
-        if (!Load(s, op, TOp.Size, out Vector128<byte> y))
+        if (!Load(s, op, TOp.Size, TOp.Unaligned, out Vector128<byte> y))
             return Faults.Raise(s, op);
         *At(s, op->Dst) = TOp.Apply(*At(s, op->Dst), y, op->Aux);
         return op[1].Handler(s, op + 1);
@@ -164,7 +170,7 @@ internal static unsafe class Vector
         int fault = FloatState.SseFault(s);
         if (fault >= 0)
             return Faults.Raise(s, op, fault);
-        if (!Load(s, op, 16, out Vector128<byte> y))
+        if (!Load(s, op, 16, TOp.Unaligned, out Vector128<byte> y))
             return Faults.Raise(s, op);
         *At(s, op->Dst) = TOp.Apply(*At(s, op->Dst), y, *At(s, 0));
         return op[1].Handler(s, op + 1);
@@ -193,12 +199,14 @@ internal static unsafe class Vector
     public static void SetTestFlags(CpuState* s, Vector128<byte> common, Vector128<byte> outside) =>
         Flags.Set(s, (common == default ? Cpu.RflagsBits.Zf : 0) | (outside == default ? Cpu.RflagsBits.Cf : 0));
 
+    public static bool Load(CpuState* s, Op* op, int size, out Vector128<byte> value) => Load(s, op, size, false, out value);
+
     /// <summary>Operand in memory of 2 to 16 bytes, the rest 0. False: the fault is recorded.</summary>
-    public static bool Load(CpuState* s, Op* op, int size, out Vector128<byte> value)
+    public static bool Load(CpuState* s, Op* op, int size, bool unaligned, out Vector128<byte> value)
     {
         value = default;
         ulong linear = AnyAddress.Read(s, op, size);
-        if (size == 16 && IsMisaligned(s, linear))
+        if (size == 16 && !unaligned && IsMisaligned(s, linear))
         {
             Faults.Set(s, Vectors.Gp);
             return false;

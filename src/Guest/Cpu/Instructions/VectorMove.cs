@@ -11,7 +11,7 @@ internal static unsafe class VectorMove
 
     public static bool Select(Translator t) => t.Instruction.Mnemonic switch
     {
-        Mnemonic.Movaps or Mnemonic.Movapd or Mnemonic.Movdqa or Mnemonic.Movntps or Mnemonic.Movntpd or Mnemonic.Movntdq => Whole(t, Aligned),
+        Mnemonic.Movaps or Mnemonic.Movapd or Mnemonic.Movdqa or Mnemonic.Movntps or Mnemonic.Movntpd or Mnemonic.Movntdq or Mnemonic.Movntdqa => Whole(t, Aligned),
         Mnemonic.Movups or Mnemonic.Movupd or Mnemonic.Movdqu or Mnemonic.Lddqu => Whole(t, 0),
         Mnemonic.Movq or Mnemonic.Movd => Low(t),
         Mnemonic.Movss => Scalar(t, 4),
