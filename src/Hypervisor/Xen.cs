@@ -191,7 +191,12 @@ public sealed partial class Xen : IDisposable
     }
 
     /// <summary>get_s_time as TSC ticks of the host. Unit: ticks.</summary>
-    public ulong TscAt(ulong nanoseconds) => (ulong)((UInt128)nanoseconds * Options.Host.CpuKhz / 1_000_000);
+    public ulong TscAt(ulong nanoseconds)
+    {
+        const ulong perMillisecond = 1_000_000;
+        ulong khz = Options.Host.CpuKhz;
+        return (nanoseconds / perMillisecond * khz) + (nanoseconds % perMillisecond * khz / perMillisecond);
+    }
 
     /// <summary>Types on Xen's serial line, which is dom0's (serial_rx): dom0 hears of it by VIRQ_CONSOLE and reads it by console_io.</summary>
     public void TypeOnConsole(ReadOnlySpan<byte> bytes)

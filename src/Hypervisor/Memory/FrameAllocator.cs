@@ -27,8 +27,13 @@ public sealed class FrameAllocator
         int chunks = (int)((frameCount + ChunkFrames - 1) / ChunkFrames);
         _free = new ulong[chunks * WordsPerChunk];
         _freeInChunk = new ushort[chunks];
-        for (ulong f = reservedBelow; f < frameCount; f++)
-            SetFree(f);
+        _free.AsSpan().Fill(ulong.MaxValue);
+        Array.Fill(_freeInChunk, (ushort)ChunkFrames);
+        FreeCount = (ulong)chunks * ChunkFrames;
+        for (ulong f = 0; f < reservedBelow; f++)
+            Take(f, 0);
+        for (ulong f = frameCount; f < (ulong)chunks * ChunkFrames; f++)
+            Take(f, 0);
     }
 
     public ulong FrameCount { get; }

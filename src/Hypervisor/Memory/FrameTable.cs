@@ -14,7 +14,6 @@ public sealed class FrameTable
     {
         Memory = memory;
         _pages = new PageInfo[memory.FrameCount];
-        Array.Fill(_pages, new PageInfo { Owner = PageInfo.NoOwner });
         Allocator = new FrameAllocator(memory.FrameCount, reservedBelow);
     }
 
@@ -73,7 +72,7 @@ public sealed class FrameTable
 
     internal void Free(Mfn mfn)
     {
-        _pages[mfn.Value] = new PageInfo { Owner = PageInfo.NoOwner };
+        _pages[mfn.Value] = default;
         Memory.Writable(mfn.Value).Clear();
         Allocator.Free(mfn, 0);
         Freed?.Invoke(mfn);

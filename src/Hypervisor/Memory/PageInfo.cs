@@ -44,7 +44,15 @@ public struct PageInfo
     /// <summary>Owner that no domain has.</summary>
     public const ushort NoOwner = 0xFFFF;
 
-    public ushort Owner;
+    // Stored inverted, so that a table of zeroes is a table of frames without owner.
+    private ushort _ownerInverted;
+
+    public ushort Owner
+    {
+        readonly get => (ushort)~_ownerInverted;
+        set => _ownerInverted = (ushort)~value;
+    }
+
     public PageType Type;
     public PageFlags Flags;
 

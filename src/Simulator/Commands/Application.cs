@@ -10,11 +10,23 @@ public static class Application
     /// <summary>Set to see the details of an internal error.</summary>
     private const string DetailsVariable = "XENSIM_DETAILS";
 
+    private static readonly (string Name, Func<Terminal, Command> Build)[] s_commands =
+    [
+        ("run", RunCommand.Build),
+        ("boot", BootCommand.Build),
+        ("create", CreateCommand.Build),
+        ("page", PageCommand.Build),
+        ("stages", StagesCommand.Build),
+        ("graph", GraphCommand.Build),
+        ("schema", SchemaCommand.Build),
+        ("guests", GuestsCommand.Build),
+    ];
+
     public static ExitCode Run(IReadOnlyList<string> args, Terminal terminal)
     {
         try
         {
-            ParseResult parsed = BuildRoot(terminal).Parse(args);
+            ParseResult parsed = BuildRoot(terminal, args).Parse(args);
             if (parsed.Errors.Count > 0)
                 return Refuse(parsed, terminal);
             InvocationConfiguration configuration = new()
@@ -47,21 +59,24 @@ public static class Application
         }
     }
 
-    public static RootCommand BuildRoot(Terminal terminal) => new(
-        """
-        Simulates how Xen boots domains, stage by stage, until the guest's own code runs.
-
-        Start with: xensim run scenarios/
-        """)
+    /// <summary>With the one command that <paramref name="args"/> name, or with all: for the help, and to answer a mistake.</summary>
+    private static RootCommand BuildRoot(Terminal terminal, IReadOnlyList<string> args)
     {
-        RunCommand.Build(terminal),
-        BootCommand.Build(terminal),
-        CreateCommand.Build(terminal),
-        PageCommand.Build(terminal),
-        StagesCommand.Build(terminal),
-        GraphCommand.Build(terminal),
-        SchemaCommand.Build(terminal),
-    };
+        RootCommand root = new(
+            """
+            Simulates how Xen boots domains, stage by stage, until the guest's own code runs.
+
+            Start with: xensim run scenarios/
+            """);
+        bool named = Array.Exists(s_commands, c => args.Count > 0 && c.Name == args[0]);
+        foreach ((string name, Func<Terminal, Command> build) in s_commands)
+        {
+            if (!named || name == args[0])
+                root.Add(build(terminal));
+        }
+
+        return root;
+    }
 
     private static ExitCode Refuse(ParseResult parsed, Terminal terminal)
     {

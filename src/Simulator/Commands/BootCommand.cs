@@ -51,15 +51,15 @@ internal static class BootCommand
 
     private static Given Declare() => new(
         new Argument<string>("KERNEL") { Description = $"A file, or one of the built-in guests: {string.Join(", ", BuiltInGuest.All.Select(g => g.Name))}." },
-        Options.Choice("--type", "What kind of domain.", GuestType.Pv, new Dictionary<string, GuestType> { ["pv"] = GuestType.Pv, ["pvh"] = GuestType.Pvh, ["hvm"] = GuestType.Hvm }),
+        Options.Choice("--type", "What kind of domain.", GuestType.Pv, ("pv", GuestType.Pv), ("pvh", GuestType.Pvh), ("hvm", GuestType.Hvm)),
         new Option<bool>("--dom0") { Description = "Boot it as the control domain, by __start_xen and construct_dom0." },
         new Option<string?>("--ramdisk") { Description = "A ramdisk file.", HelpName = "FILE" },
         new Option<string?>("--cmdline") { Description = "The kernel's command line.", HelpName = "TEXT" },
         Options.Number("--memory", "The guest's memory (default 128).", "MiB", 128, 1, 65_536),
         Options.Number("--vcpus", "Number of vCPUs (default 1).", "N", 1, 1, 32),
         Options.Release(),
-        Options.Choice("--vendor", "The host CPU's maker.", CpuVendor.AMD, new Dictionary<string, CpuVendor> { ["intel"] = CpuVendor.Intel, ["amd"] = CpuVendor.AMD }),
-        Options.Choice("--host-bits", "Word size of the hypervisor; 32 exists in 4.0.", 64, new Dictionary<string, int> { ["32"] = 32, ["64"] = 64 }),
+        Options.Choice("--vendor", "The host CPU's maker.", CpuVendor.AMD, ("intel", CpuVendor.Intel), ("amd", CpuVendor.AMD)),
+        Options.Choice("--host-bits", "Word size of the hypervisor; 32 exists in 4.0.", 64, ("32", 32), ("64", 64)),
         new Option<bool>("--supervisor-mode-kernel") { Description = "The 32-bit 4.0 build whose dom0 runs in ring 0." },
         Options.Number("--host-memory", "The machine's memory (default 1024).", "MiB", 1024, 64, 65_536),
         Options.Until(),

@@ -19,8 +19,7 @@ internal static class CreateCommand
     {
         Argument<string> file = new("FILE.cfg") { Description = "A domain configuration in xl's own format." };
         DefaultedOption<XenRelease> release = Options.Release();
-        DefaultedOption<CpuVendor> vendor = Options.Choice(
-            "--vendor", "The host CPU's maker.", CpuVendor.AMD, new Dictionary<string, CpuVendor> { ["intel"] = CpuVendor.Intel, ["amd"] = CpuVendor.AMD });
+        DefaultedOption<CpuVendor> vendor = Options.Choice("--vendor", "The host CPU's maker.", CpuVendor.AMD, ("intel", CpuVendor.Intel), ("amd", CpuVendor.AMD));
         Option<bool> paused = new("-p") { Description = "Leave the domain paused." };
         Option<string?> trace = new("--trace") { Description = "Write all events to this file as JSON Lines.", HelpName = "FILE.jsonl" };
         Command command = new("create",

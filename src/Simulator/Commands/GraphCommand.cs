@@ -21,8 +21,7 @@ internal static class GraphCommand
         Argument<string> subject = new("MACHINE") { Description = "One of: domu, stubdom, dom0, hvm (boot paths), vcpu, domain (their lives)." };
         subject.AcceptOnlyFromAmong("domu", "stubdom", "dom0", "hvm", "vcpu", "domain");
         DefaultedOption<XenRelease> release = Options.Release();
-        DefaultedOption<Format> format = Options.Choice(
-            "--format", "Output format.", Format.Mermaid, new Dictionary<string, Format> { ["mermaid"] = Format.Mermaid, ["dot"] = Format.Dot });
+        DefaultedOption<Format> format = Options.Choice("--format", "Output format.", Format.Mermaid, ("mermaid", Format.Mermaid), ("dot", Format.Dot));
         Command command = new("graph",
             """
             Draws a state machine from its live declaration.

@@ -19,21 +19,24 @@ internal sealed class DefaultedOption<T>(string name, T initial) : Option<T>(nam
 /// <summary>Options that several commands share, with values checked while parsing.</summary>
 internal static class Options
 {
-    public static DefaultedOption<XenRelease> Release() => Choice("--xen", "The Xen release.", XenRelease.V4_17, new Dictionary<string, XenRelease>
-    {
-        ["4.0"] = XenRelease.V4_0,
-        ["4.17"] = XenRelease.V4_17,
-    });
+    public static DefaultedOption<XenRelease> Release() => Choice("--xen", "The Xen release.", XenRelease.V4_17, ("4.0", XenRelease.V4_0), ("4.17", XenRelease.V4_17));
 
     /// <summary>One of a few words, with the nearest one in the error.</summary>
-    public static DefaultedOption<T> Choice<T>(string name, string description, T initial, IReadOnlyDictionary<string, T> choices)
+    public static DefaultedOption<T> Choice<T>(string name, string description, T initial, params (string Word, T Meaning)[] choices)
     {
-        string initialName = choices.FirstOrDefault(c => Equals(c.Value, initial)).Key ?? "";
+        string[] words = Array.ConvertAll(choices, c => c.Word);
+        int initialIndex = Array.FindIndex(choices, c => Equals(c.Meaning, initial));
         return new DefaultedOption<T>(name, initial)
         {
-            Description = $"{description} One of: {string.Join(", ", choices.Keys)}{(initialName.Length > 0 ? $" (default {initialName})" : "")}.",
-            HelpName = string.Join("|", choices.Keys),
-            CustomParser = result => Chosen(result, name, choices, initial),
+            Description = $"{description} One of: {string.Join(", ", words)}{(initialIndex >= 0 ? $" (default {words[initialIndex]})" : "")}.",
+            HelpName = string.Join("|", words),
+            CustomParser = result =>
+            {
+                int chosen = Array.IndexOf(words, result.Tokens[0].Value);
+                if (chosen < 0)
+                    result.AddError($"{name} cannot be \"{result.Tokens[0].Value}\": {NearestName.Hint(result.Tokens[0].Value, words)}");
+                return chosen < 0 ? initial : choices[chosen].Meaning;
+            },
         };
     }
 
@@ -70,7 +73,7 @@ internal static class Options
 
     public static Option<GuestTrial[]> Tries() => new("--try")
     {
-        Description = $"What a built-in guest tries besides its usual programme. One of: {string.Join(", ", Enum.GetValues<GuestTrial>().Select(GuestWords.NameOf))}. May be repeated.",
+        Description = $"What a built-in guest tries besides its usual programme. One of: {string.Join(", ", Array.ConvertAll(Enum.GetValues<GuestTrial>(), GuestWords.NameOf))}. May be repeated.",
         HelpName = "TRIAL",
         Arity = ArgumentArity.OneOrMore,
         AllowMultipleArgumentsPerToken = false,
@@ -84,15 +87,6 @@ internal static class Options
             return trial;
         result.AddError($"--try cannot be \"{given}\": {NearestName.Hint(given, [.. trials.Keys])}");
         return default;
-    }
-
-    private static T Chosen<T>(ArgumentResult result, string option, IReadOnlyDictionary<string, T> choices, T initial)
-    {
-        string given = result.Tokens[0].Value;
-        if (choices.TryGetValue(given, out T? chosen))
-            return chosen;
-        result.AddError($"{option} cannot be \"{given}\": {NearestName.Hint(given, [.. choices.Keys])}");
-        return initial;
     }
 
     private static ulong Parsed(ArgumentResult result, string option, ulong least, ulong most)

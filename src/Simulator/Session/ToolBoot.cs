@@ -1,10 +1,9 @@
-using System.Security.Cryptography;
-using System.Text;
 using XenSim.Guest.Cpu;
 using XenSim.Hypervisor;
 using XenSim.Hypervisor.Public.Events;
 using XenSim.Simulator.BuiltInGuests;
 using XenSim.Toolstack;
+using XenSim.Toolstack.Configuration;
 using XenSim.Toolstack.Daemons;
 using XenSim.Toolstack.Libxl;
 using XenSim.Toolstack.XenStore;
@@ -58,7 +57,7 @@ internal sealed class ToolBoot
     private static DomainConfiguration Plain(SessionOptions options) => new()
     {
         Name = options.Guest.Name,
-        Uuid = UuidFor(options.Guest.Name),
+        Uuid = DomainUuid.For(options.Guest.Name),
         Type = options.Guest.Type switch
         {
             GuestType.Pv => DomainType.pv,
@@ -86,7 +85,4 @@ internal sealed class ToolBoot
     private static (uint A, uint B, uint C, uint D) Registers(CpuidResult r) => (r.Eax, r.Ebx, r.Ecx, r.Edx);
 
     private static NamedBlob? Blob(NamedBytes? file) => file is null ? null : new NamedBlob(file.Name, file.Bytes);
-
-    /// <summary>xl takes a random one; here the same name always has the same.</summary>
-    private static Guid UuidFor(string name) => new(SHA256.HashData(Encoding.UTF8.GetBytes(name)).AsSpan(0, 16));
 }

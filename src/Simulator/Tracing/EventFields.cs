@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Reflection;
 using System.Text.Json;
 using XenSim.Hypervisor.Public;
@@ -23,6 +24,7 @@ internal static class EventFields
         }
     }
 
+    [UnconditionalSuppressMessage("Trimming", "IL2070", Justification = "Events are types of our own assemblies, which are published whole.")]
     private static PropertyInfo[] PropertiesOf(Type type)
     {
         lock (s_properties)

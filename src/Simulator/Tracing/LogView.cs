@@ -15,14 +15,14 @@ public sealed class LogView : IEventConsumer, IDisposable
 {
     private readonly LogLevel _least;
     private readonly int _verbosity;
-    private readonly Logger _logger;
+    private readonly Lazy<Logger> _logger;
 
     /// <param name="verbosity">Number of <c>v</c>s.</param>
     public LogView(TextWriter output, int verbosity)
     {
         _verbosity = verbosity;
         _least = (LogLevel)Math.Max((int)LogLevel.Debug, (int)LogLevel.Progress - verbosity);
-        _logger = new LoggerConfiguration().MinimumLevel.Verbose().WriteTo.Sink(new LineSink(output)).CreateLogger();
+        _logger = new(() => new LoggerConfiguration().MinimumLevel.Verbose().WriteTo.Sink(new LineSink(output)).CreateLogger());
     }
 
     public bool Wants(Type eventType) => eventType == typeof(LogLine) || eventType == typeof(NotImplementedHere);
@@ -32,17 +32,21 @@ public sealed class LogView : IEventConsumer, IDisposable
         switch (e.Event)
         {
             case LogLine line when IsShown(line):
-                _logger.Write(ToSerilog(line.Level), "{Line:l}", line.Rendered);
+                _logger.Value.Write(ToSerilog(line.Level), "{Line:l}", line.Rendered);
                 break;
             case NotImplementedHere missing when missing.Ours || _verbosity > 0:
-                _logger.Warning("{Line:l}", $"xensim: {missing.Name}: {missing.Detail}");
+                _logger.Value.Warning("{Line:l}", $"xensim: {missing.Name}: {missing.Detail}");
                 break;
             default:
                 break;
         }
     }
 
-    public void Dispose() => _logger.Dispose();
+    public void Dispose()
+    {
+        if (_logger.IsValueCreated)
+            _logger.Value.Dispose();
+    }
 
     private bool IsShown(LogLine line)
         => line.Context == "XEN" ? _verbosity > 0 || line.Level >= LogLevel.Error : line.Level >= _least;

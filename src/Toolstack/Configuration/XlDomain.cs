@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text;
 using XenSim.Hypervisor.Public;
 using XenSim.Toolstack.Libxl;
@@ -142,11 +141,7 @@ public sealed class XlDomainReader
             Refuse("uuid", $"Failed to parse UUID: {text}");
         }
 
-        // xl takes a random one; here the same name always gets the same, in the form of a random (version 4) uuid.
-        byte[] bytes = SHA256.HashData(Encoding.UTF8.GetBytes(name))[..16];
-        bytes[6] = (byte)((bytes[6] & 0x0f) | 0x40);
-        bytes[8] = (byte)((bytes[8] & 0x3f) | 0x80);
-        return new Guid(bytes, bigEndian: true);
+        return DomainUuid.For(name);
     }
 
     private static ulong? Online(long vcpus, long maximum) => vcpus >= maximum || vcpus >= 64 ? null : (1ul << (int)vcpus) - 1;

@@ -2,7 +2,7 @@ namespace XenSim.Simulator.Tests.Commands;
 
 public sealed class CommandLineTests
 {
-    public static TheoryData<string> Commands => ["run", "boot", "create", "page", "stages", "graph", "schema"];
+    public static TheoryData<string> Commands => ["run", "boot", "create", "page", "stages", "graph", "schema", "guests"];
 
     [Theory]
     [MemberData(nameof(Commands))]

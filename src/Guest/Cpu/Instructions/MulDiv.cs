@@ -84,34 +84,36 @@ internal static unsafe class MulDiv
         return op[1].Handler(s, op + 1);
     }
 
-    /// <summary>AX, or the (E/R)DX:(E/R)AX pair.</summary>
-    private static void SetPair<T>(CpuState* s, UInt128 value)
+    /// <summary>Sets AX, or the (E/R)DX:(E/R)AX pair.</summary>
+    private static void SetPair<T>(CpuState* s, ulong high, ulong low)
         where T : unmanaged
     {
         if (sizeof(T) == 1)
         {
-            Operand.Set<ushort>(s, Rax, (ulong)value);
+            Operand.Set<ushort>(s, Rax, (byte)low | (high << 8));
             return;
         }
 
-        Operand.Set<T>(s, Rax, (ulong)value);
-        Operand.Set<T>(s, Rdx, (ulong)(value >> (8 * sizeof(T))));
+        Operand.Set<T>(s, Rax, low);
+        Operand.Set<T>(s, Rdx, high);
     }
 
-    private static UInt128 Pair<T>(CpuState* s)
+    /// <summary>The pair of an operand narrower than 64 bits: AX, DX:AX or EDX:EAX.</summary>
+    private static ulong NarrowPair<T>(CpuState* s)
         where T : unmanaged => sizeof(T) == 1
         ? *(ushort*)s
-        : ((UInt128)Operand.Zx<T>(s->Gpr[(int)Gpr.Rdx]) << (8 * sizeof(T))) | Operand.Zx<T>(s->Gpr[(int)Gpr.Rax]);
+        : (Operand.Zx<T>(s->Gpr[(int)Gpr.Rdx]) << (8 * sizeof(T))) | Operand.Zx<T>(s->Gpr[(int)Gpr.Rax]);
 
     private readonly struct MulOp : IWide
     {
         public static bool Apply<T>(CpuState* s, ulong operand)
             where T : unmanaged
         {
-            UInt128 product = (UInt128)Operand.Zx<T>(s->Gpr[0]) * Operand.Zx<T>(operand);
-            SetPair<T>(s, product);
-            bool overflow = product >> (8 * sizeof(T)) != 0;
-            Flags.SetExplicit(s, Operand.Sx<T>((ulong)product), overflow, overflow);
+            ulong high = Math.BigMul(Operand.Zx<T>(s->Gpr[0]), Operand.Zx<T>(operand), out ulong low);
+            if (sizeof(T) < 8)
+                high = low >> (8 * sizeof(T));
+            SetPair<T>(s, high, low);
+            Flags.SetExplicit(s, Operand.Sx<T>(low), high != 0, high != 0);
             return true;
         }
     }
@@ -121,11 +123,13 @@ internal static unsafe class MulDiv
         public static bool Apply<T>(CpuState* s, ulong operand)
             where T : unmanaged
         {
-            Int128 product = (Int128)(long)Operand.Sx<T>(s->Gpr[0]) * (long)operand;
-            SetPair<T>(s, (UInt128)product);
-            ulong low = Operand.Sx<T>((ulong)product);
-            bool overflow = product != (long)low;
-            Flags.SetExplicit(s, low, overflow, overflow);
+            long high = Math.BigMul((long)Operand.Sx<T>(s->Gpr[0]), (long)operand, out long low);
+            if (sizeof(T) < 8)
+                high = low >> (8 * sizeof(T));
+            long result = (long)Operand.Sx<T>((ulong)low);
+            SetPair<T>(s, (ulong)high, (ulong)low);
+            bool overflow = high != result >> 63;
+            Flags.SetExplicit(s, (ulong)result, overflow, overflow);
             return true;
         }
     }
@@ -136,14 +140,23 @@ internal static unsafe class MulDiv
             where T : unmanaged
         {
             ulong divisor = Operand.Zx<T>(operand);
-            if (divisor == 0)
+            ulong high = sizeof(T) == 8 ? s->Gpr[(int)Gpr.Rdx] : 0;
+            ulong low = sizeof(T) == 8 ? s->Gpr[(int)Gpr.Rax] : NarrowPair<T>(s);
+            if (high >= divisor)
                 return false;
-            UInt128 dividend = Pair<T>(s);
-            UInt128 quotient = dividend >> 64 == 0 ? (ulong)dividend / divisor : dividend / divisor;
-            if (quotient >> (8 * sizeof(T)) != 0)
+            if (high != 0)
+                return Divide128(s, new UInt128(high, low), divisor);
+            (ulong quotient, ulong remainder) = Math.DivRem(low, divisor);
+            if (quotient != Operand.Zx<T>(quotient))
                 return false;
-            ulong remainder = (ulong)(dividend - (quotient * divisor));
-            SetQuotient<T>(s, (ulong)quotient, remainder);
+            SetQuotient<T>(s, quotient, remainder);
+            return true;
+        }
+
+        private static bool Divide128(CpuState* s, UInt128 dividend, ulong divisor)
+        {
+            ulong quotient = (ulong)(dividend / divisor);
+            SetQuotient<ulong>(s, quotient, (ulong)dividend - (quotient * divisor));
             return true;
         }
     }
@@ -153,17 +166,30 @@ internal static unsafe class MulDiv
         public static bool Apply<T>(CpuState* s, ulong operand)
             where T : unmanaged
         {
-            if (operand == 0)
+            long divisor = (long)operand;
+            if (divisor == 0)
                 return false;
-            int shift = 128 - (16 * sizeof(T));
-            Int128 dividend = (Int128)(Pair<T>(s) << shift) >> shift;
-            Int128 divisor = (long)operand;
+            if (sizeof(T) == 8 && (long)s->Gpr[(int)Gpr.Rdx] != (long)s->Gpr[(int)Gpr.Rax] >> 63)
+                return Divide128(s, new Int128(s->Gpr[(int)Gpr.Rdx], s->Gpr[(int)Gpr.Rax]), divisor);
+            int shift = sizeof(T) == 8 ? 0 : 64 - (16 * sizeof(T));
+            long dividend = sizeof(T) == 8 ? (long)s->Gpr[(int)Gpr.Rax] : (long)(NarrowPair<T>(s) << shift) >> shift;
+            if (divisor == -1 && dividend == long.MinValue)
+                return false;
+            (long quotient, long remainder) = Math.DivRem(dividend, divisor);
+            if (quotient != (long)Operand.Sx<T>((ulong)quotient))
+                return false;
+            SetQuotient<T>(s, (ulong)quotient, (ulong)remainder);
+            return true;
+        }
+
+        private static bool Divide128(CpuState* s, Int128 dividend, long divisor)
+        {
             if (divisor == -1 && dividend == Int128.MinValue)
                 return false;
             Int128 quotient = dividend / divisor;
-            if (quotient != (long)Operand.Sx<T>((ulong)quotient))
+            if (quotient != (long)quotient)
                 return false;
-            SetQuotient<T>(s, (ulong)quotient, (ulong)(dividend - (quotient * divisor)));
+            SetQuotient<ulong>(s, (ulong)quotient, (ulong)(dividend - (quotient * divisor)));
             return true;
         }
     }

@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Text;
 using XenSim.Guest.Cpu;
 
@@ -26,10 +25,10 @@ public sealed record HostModel
     public required uint CpuKhz { get; init; }
 
     /// <summary>CPUID by leaf and sub-leaf, as the bare machine answers.</summary>
-    public required FrozenDictionary<(uint Leaf, uint Subleaf), CpuidResult> CpuidLeaves { get; init; }
+    public required IReadOnlyDictionary<(uint Leaf, uint Subleaf), CpuidResult> CpuidLeaves { get; init; }
 
     /// <summary>MSRs that Xen reads while it boots, at reset values or as the BIOS left them.</summary>
-    public required FrozenDictionary<uint, ulong> Msrs { get; init; }
+    public required IReadOnlyDictionary<uint, ulong> Msrs { get; init; }
 
     /// <summary>A machine whose RDMSR never faults: QEMU's TCG answers zero for an MSR it does not know (7.2 target/i386/tcg/sysemu/misc_helper.c: helper_rdmsr).</summary>
     public bool UnlistedMsrsReadZero { get; init; }
@@ -108,11 +107,11 @@ public sealed record HostModel
 
     /// <summary>The same machine with another MSR value, e.g. VMX locked off by the BIOS.</summary>
     public HostModel WithMsr(uint index, ulong value)
-        => this with { Msrs = Msrs.ToDictionary().With(index, value).ToFrozenDictionary() };
+        => this with { Msrs = Msrs.With(index, value) };
 
     /// <summary>The same machine with another CPUID leaf.</summary>
     public HostModel WithCpuid(uint leaf, uint subleaf, CpuidResult value)
-        => this with { CpuidLeaves = CpuidLeaves.ToDictionary().With((leaf, subleaf), value).ToFrozenDictionary() };
+        => this with { CpuidLeaves = CpuidLeaves.With((leaf, subleaf), value) };
 
     private static string Text(params ReadOnlySpan<uint> registers)
     {
@@ -147,10 +146,7 @@ public readonly record struct CpuFeature(uint Leaf, char Register, int Bit)
 
 file static class DictionaryExtensions
 {
-    public static Dictionary<TKey, TValue> With<TKey, TValue>(this Dictionary<TKey, TValue> d, TKey key, TValue value)
+    public static Dictionary<TKey, TValue> With<TKey, TValue>(this IReadOnlyDictionary<TKey, TValue> from, TKey key, TValue value)
         where TKey : notnull
-    {
-        d[key] = value;
-        return d;
-    }
+        => new(from) { [key] = value };
 }

@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Globalization;
 using System.Text.Json;
 using XenSim.Guest.Cpu;
@@ -45,14 +44,12 @@ public sealed class HostModelReader
         Vendor = Enumeration<CpuVendor>(root, "$", "vendor"),
         CpuKhz = (uint)Math.Min(Decimal(root, "$", "cpuKhz"), uint.MaxValue),
         CpuidLeaves = Leaves(Member(root, "$", "cpuid")),
-        Msrs = Members(Member(root, "$", "msrs"), "$.msrs")
-            .Select(m => ((uint)Hex(m.Name, $"$.msrs.{m.Name}"), HexValue(m.Value, $"$.msrs.{m.Name}")))
-            .DistinctBy(m => m.Item1).ToFrozenDictionary(m => m.Item1, m => m.Item2),
+        Msrs = Registers(Member(root, "$", "msrs")),
         UnlistedMsrsReadZero = root.ValueKind == JsonValueKind.Object && root.TryGetProperty("unlistedMsrsReadZero", out JsonElement zero) && zero.ValueKind == JsonValueKind.True,
         Firmware = Firmware(Member(root, "$", "firmware")),
     };
 
-    private FrozenDictionary<(uint Leaf, uint Subleaf), CpuidResult> Leaves(JsonElement cpuid)
+    private Dictionary<(uint Leaf, uint Subleaf), CpuidResult> Leaves(JsonElement cpuid)
     {
         Dictionary<(uint, uint), CpuidResult> leaves = [];
         foreach (JsonProperty p in Members(cpuid, "$.cpuid"))
@@ -60,14 +57,37 @@ public sealed class HostModelReader
             string at = $"$.cpuid.{p.Name}";
             string[] key = p.Name.Split('.');
             (uint, uint) index = ((uint)Hex(key[0], at), key.Length > 1 ? (uint)Hex(key[1], at) : 0);
-            ulong[] r = [.. Items(p.Value, at).Select(v => HexValue(v, at))];
-            if (r.Length != 4)
-                _errors.Add($"{at}: four registers expected, {r.Length} found");
+            List<ulong> r = [];
+            foreach (JsonElement v in Items(p.Value, at))
+                r.Add(HexValue(v, at));
+            if (r.Count != 4)
+                _errors.Add($"{at}: four registers expected, {r.Count} found");
             else if (!leaves.TryAdd(index, new CpuidResult((uint)r[0], (uint)r[1], (uint)r[2], (uint)r[3])))
                 _errors.Add($"{at}: the leaf stands twice");
         }
 
-        return leaves.ToFrozenDictionary();
+        return leaves;
+    }
+
+    private Dictionary<uint, ulong> Registers(JsonElement msrs)
+    {
+        Dictionary<uint, ulong> registers = [];
+        foreach (JsonProperty m in Members(msrs, "$.msrs"))
+        {
+            string at = $"$.msrs.{m.Name}";
+            if (!registers.TryAdd((uint)Hex(m.Name, at), HexValue(m.Value, at)))
+                _errors.Add($"{at}: the register stands twice");
+        }
+
+        return registers;
+    }
+
+    private List<T> List<T>(JsonElement parent, string at, string name, Func<JsonElement, string, T> read)
+    {
+        List<T> list = [];
+        foreach (JsonElement item in Items(Member(parent, at, name), $"{at}.{name}"))
+            list.Add(read(item, $"{at}.{name}[{list.Count}]"));
+        return list;
     }
 
     private HostFirmware Firmware(JsonElement f)
@@ -77,9 +97,9 @@ public sealed class HostModelReader
         {
             Loader = Text(f, at, "loader"),
             LowMemoryLimit = Hex(f, at, "lowMemoryLimit"),
-            Memory = [.. Items(Member(f, at, "memory"), $"{at}.memory").Select((r, i) => Range(r, $"{at}.memory[{i}]"))],
-            AcpiTables = [.. Items(Member(f, at, "acpiTables"), $"{at}.acpiTables").Select((t, i) => Table(t, $"{at}.acpiTables[{i}]"))],
-            Overrides = [.. Items(Member(f, at, "overrides"), $"{at}.overrides").Select((o, i) => Override(o, $"{at}.overrides[{i}]"))],
+            Memory = List(f, at, "memory", Range),
+            AcpiTables = List(f, at, "acpiTables", Table),
+            Overrides = List(f, at, "overrides", Override),
             LapicNmi = Member(f, at, "lapicNmi").ValueKind == JsonValueKind.True,
             MpTable = Hex(f, at, "mpTable"),
             DmiVersion = Text(f, at, "dmiVersion"),

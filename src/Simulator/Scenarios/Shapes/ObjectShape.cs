@@ -87,7 +87,7 @@ internal sealed class ObjectShape<T>(string what, T initial, IReadOnlyList<Field
         {
             properties[field.Name] = field.Schema();
             if (field.Required)
-                required.Add(field.Name);
+                required.Add((JsonNode)field.Name);
         }
 
         JsonObject schema = new() { ["type"] = "object", ["additionalProperties"] = false, ["properties"] = properties };

@@ -84,9 +84,9 @@ internal sealed class ChoiceShape<T>(string what, IReadOnlyDictionary<string, T>
         JsonArray values = [];
         foreach (string name in choices.Keys)
         {
-            values.Add(name);
+            values.Add((JsonNode)name);
             if (double.TryParse(name, NumberStyles.Float, CultureInfo.InvariantCulture, out double number))
-                values.Add(number);
+                values.Add((JsonNode)number);
         }
 
         return new JsonObject { ["enum"] = values };
