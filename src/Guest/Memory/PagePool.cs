@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 namespace XenSim.Guest.Memory;
 
 /// <summary>Storage of one version of a frame; shared between the live memory and snapshots while nobody writes.</summary>
+// SAFETY: a plain record; its pointers belong to the pool.
 internal unsafe struct Page
 {
     public byte* Data;

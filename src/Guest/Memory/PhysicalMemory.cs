@@ -105,6 +105,7 @@ public sealed unsafe class PhysicalMemory : IDisposable
             pages[i] = (nint)page;
         }
 
+        // SAFETY: a vCPU detaches its state before it frees it.
         foreach (nint cpu in _processors)
             Tlb.ClearWriteTags((CpuState*)cpu);
         return new MemorySnapshot(this, frames, pages);
@@ -148,6 +149,7 @@ public sealed unsafe class PhysicalMemory : IDisposable
                 Code.Invalidate((ulong)f);
         }
 
+        // SAFETY: a vCPU detaches its state before it frees it.
         foreach (nint cpu in _processors)
             Tlb.Flush((CpuState*)cpu);
     }
@@ -170,12 +172,14 @@ public sealed unsafe class PhysicalMemory : IDisposable
 
     internal List<nint> Processors => _processors;
 
+    // SAFETY: callers check the number against FrameCount; the array stays where it is until Dispose.
     internal Frame* FrameAt(ulong frame) => _frames + frame;
 
     internal void Release(ReadOnlySpan<nint> pages)
     {
         if (_frames == null)
             return;
+        // SAFETY: the snapshot that calls owns one reference to each of its pages, and calls once.
         foreach (nint page in pages)
             _pool.Release((Page*)page);
     }
@@ -183,6 +187,7 @@ public sealed unsafe class PhysicalMemory : IDisposable
     /// <summary>Live bytes of a frame below FrameCount, allocated if need be, for reading.</summary>
     internal byte* ReadableData(ulong frame)
     {
+        // SAFETY: the frame is below FrameCount (contract).
         byte* data = _frames[frame].Data;
         return data != null ? data : Materialise(frame);
     }
@@ -190,6 +195,7 @@ public sealed unsafe class PhysicalMemory : IDisposable
     /// <summary>Live bytes of a frame below FrameCount that may be written: private, and without decoded code in the given 64-byte lines.</summary>
     internal byte* WritableData(ulong frame, ulong lines)
     {
+        // SAFETY: the frame is below FrameCount (contract); a frame with data has a page.
         Frame* f = _frames + frame;
         if (f->Data == null)
             return Materialise(frame);
@@ -202,6 +208,7 @@ public sealed unsafe class PhysicalMemory : IDisposable
 
     private byte* Materialise(ulong frame)
     {
+        // SAFETY: both callers were given a frame below FrameCount; the new page is referenced by this frame alone.
         Page* page = _pool.Allocate();
         _frames[frame].Page = page;
         _frames[frame].Data = page->Data;
@@ -212,6 +219,7 @@ public sealed unsafe class PhysicalMemory : IDisposable
     /// <summary>The snapshots keep the old page record with a copy; the live frame keeps its bytes where they are.</summary>
     private void Unshare(Frame* f)
     {
+        // SAFETY: both pages hold FrameSize bytes; the old record keeps at least one other reference.
         Page* fresh = _pool.Allocate();
         Page* old = f->Page;
         NativeMemory.Copy(f->Data, fresh->Data, FrameSize);
@@ -224,6 +232,7 @@ public sealed unsafe class PhysicalMemory : IDisposable
 }
 
 /// <summary>One machine frame: its live bytes, and the decoded code that was made of them.</summary>
+// SAFETY: a plain record; its pointers belong to PhysicalMemory and BlockCache.
 internal unsafe struct Frame
 {
     public byte* Data;

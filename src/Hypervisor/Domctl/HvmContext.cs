@@ -81,7 +81,8 @@ internal static class HvmContext
                     return XenErrno.EINVAL;
                 byte[] padded = new byte[WireMemory.SizeOf<HvmHwCpuV417>()];
                 bytes[..Math.Min(bytes.Length, padded.Length)].CopyTo(padded);
-                HvmVcpuState.Load(v.Cpu, ((ReadOnlySpan<byte>)padded).ReadStruct<HvmHwCpuV417>());
+                HvmHwCpuV417 cpu = ((ReadOnlySpan<byte>)padded).ReadStruct<HvmHwCpuV417>();
+                HvmVcpuState.Load(v.Cpu, cpu.Common, cpu.Flags);
                 v.IsInitialised = true;
                 v.BringUp();
                 return XenErrno.None;

@@ -66,7 +66,7 @@ public static class HvmVcpuState
 
     /// <summary>hvm_load_cpu_ctxt: the CPU record of XEN_DOMCTL_sethvmcontext, with which the tools start a PVH guest.</summary>
     /// <remarks>Source: stable-4.17 xen/arch/x86/hvm/hvm.c: hvm_load_cpu_ctxt.</remarks>
-    public static void Load(VirtualCpu cpu, in HvmHwCpuV417 r)
+    public static void Load(VirtualCpu cpu, in HvmHwCpuV40 r, uint flags)
     {
         ReadOnlySpan<ulong> general =
             [r.Rax, r.Rcx, r.Rdx, r.Rbx, r.Rsp, r.Rbp, r.Rsi, r.Rdi, r.R8, r.R9, r.R10, r.R11, r.R12, r.R13, r.R14, r.R15];
@@ -93,7 +93,7 @@ public static class HvmVcpuState
         foreach ((int number, ulong value) in debug)
             cpu.SetDebugRegister(number, value);
         cpu.Cpl = cpu.GetSegment(SegmentName.Ss).Dpl;
-        if ((r.Flags & FpuInitialised) == 0)
+        if ((flags & FpuInitialised) == 0)
             return;
         Array512<byte> fpu = r.FpuRegs;
         cpu.LoadFx(WireMemory.AsBytes(ref fpu));

@@ -1,4 +1,5 @@
 using XenSim.Hypervisor.Public.Elf;
+using XenSim.Hypervisor.Public.Numbers;
 
 namespace XenSim.Simulator.BuiltInGuests;
 
@@ -28,7 +29,7 @@ public enum GuestTrial
 }
 
 /// <summary>A note of a built-in guest's image that is not the usual one. Neither text nor number: the image does not have it.</summary>
-public sealed record GuestNote(XenNoteType Type, string? Text = null, ulong? Number = null);
+public sealed record GuestNote(ElfNote Type, string? Text = null, ulong? Number = null);
 
 /// <summary>How a built-in guest differs from itself as shipped.</summary>
 public sealed record GuestVariant

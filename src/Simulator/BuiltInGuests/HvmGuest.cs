@@ -62,11 +62,11 @@ public sealed class HvmGuest
         var (code, routines) = g.Assemble();
         ulong entry = routines["_start"];
         var notes = new NoteBuilder(wide: false)
-            .Text(XenNoteType.GUEST_OS, "XenSim")
-            .Text(XenNoteType.GUEST_VERSION, "hvm")
-            .Text(XenNoteType.XEN_VERSION, "xen-3.0")
-            .Text(XenNoteType.LOADER, "generic")
-            .Number(XenNoteType.PHYS32_ENTRY, entry);
+            .Text(ElfNote.GUEST_OS, "XenSim")
+            .Text(ElfNote.GUEST_VERSION, "hvm")
+            .Text(ElfNote.XEN_VERSION, "xen-3.0")
+            .Text(ElfNote.LOADER, "generic")
+            .Number(ElfNote.PHYS32_ENTRY, entry);
         var elf = new ElfBuilder { Class64 = false, Entry = entry }
             .AddCode(".text", LoadAddress, code)
             .AddData(".hypercall_page", hypercallPage, new byte[PageSize])

@@ -1,26 +1,27 @@
 using System.Buffers.Binary;
 using System.Text;
 using XenSim.Hypervisor.Public.Elf;
+using XenSim.Hypervisor.Public.Numbers;
 
 namespace XenSim.Simulator.BuiltInGuests;
 
 /// <summary>Collects the notes named "Xen" of a guest image, in order, one of each type.</summary>
 public sealed class NoteBuilder(bool wide)
 {
-    private readonly List<(XenNoteType Type, byte[] Descriptor)> notes = [];
+    private readonly List<(ElfNote Type, byte[] Descriptor)> notes = [];
 
-    public NoteBuilder Text(XenNoteType type, string value) => Raw(type, [.. Encoding.ASCII.GetBytes(value), 0]);
+    public NoteBuilder Text(ElfNote type, string value) => Raw(type, [.. Encoding.ASCII.GetBytes(value), 0]);
 
     /// <summary>A number of the image's word size; those that are 4 bytes in any class are that here too.</summary>
-    public NoteBuilder Number(XenNoteType type, ulong value)
+    public NoteBuilder Number(ElfNote type, ulong value)
     {
         var descriptor = new byte[8];
         BinaryPrimitives.WriteUInt64LittleEndian(descriptor, value);
-        return Raw(type, wide && type is not (XenNoteType.PHYS32_ENTRY or XenNoteType.SUPPORTED_FEATURES) ? descriptor : descriptor[..4]);
+        return Raw(type, wide && type is not (ElfNote.PHYS32_ENTRY or ElfNote.SUPPORTED_FEATURES) ? descriptor : descriptor[..4]);
     }
 
     /// <summary>A note with any descriptor.</summary>
-    public NoteBuilder Raw(XenNoteType type, byte[] descriptor)
+    public NoteBuilder Raw(ElfNote type, byte[] descriptor)
     {
         int at = notes.FindIndex(n => n.Type == type);
         if (at < 0)

@@ -132,22 +132,22 @@ public sealed class PvGuest
     private byte[] Notes(ulong entry)
     {
         var notes = new NoteBuilder(g.Wide)
-            .Text(XenNoteType.GUEST_OS, "XenSim")
-            .Text(XenNoteType.GUEST_VERSION, options.Name)
-            .Text(XenNoteType.XEN_VERSION, "xen-3.0")
-            .Text(XenNoteType.LOADER, "generic")
-            .Number(XenNoteType.VIRT_BASE, virtualBase)
-            .Number(XenNoteType.PADDR_OFFSET, 0)
-            .Number(XenNoteType.ENTRY, entry)
-            .Number(XenNoteType.HYPERCALL_PAGE, hypercallPage);
+            .Text(ElfNote.GUEST_OS, "XenSim")
+            .Text(ElfNote.GUEST_VERSION, options.Name)
+            .Text(ElfNote.XEN_VERSION, "xen-3.0")
+            .Text(ElfNote.LOADER, "generic")
+            .Number(ElfNote.VIRT_BASE, virtualBase)
+            .Number(ElfNote.PADDR_OFFSET, 0)
+            .Number(ElfNote.ENTRY, entry)
+            .Number(ElfNote.HYPERCALL_PAGE, hypercallPage);
         if (!g.Wide)
         {
-            notes.Text(XenNoteType.PAE_MODE, "yes");
+            notes.Text(ElfNote.PAE_MODE, "yes");
         }
 
         if (options.Features is { } features)
         {
-            notes.Text(XenNoteType.FEATURES, features);
+            notes.Text(ElfNote.FEATURES, features);
         }
 
         return options.Variant.Apply(notes);

@@ -3,6 +3,7 @@ using System.Text;
 using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Elf;
+using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Simulator.BuiltInGuests;
 using XenSim.Simulator.Input;
 using XenSim.Simulator.Session;
@@ -119,10 +120,10 @@ internal static class BootCommand
     private static GuestNote ReadNote(string given)
     {
         string[] parts = given.Split('=', 2);
-        if (parts.Length == 2 && Enum.TryParse(parts[0], out XenNoteType type) && Enum.IsDefined(type) && GuestWords.TryParseNote(parts[1], plain: true, out (string? Text, ulong? Number) value))
+        if (parts.Length == 2 && Enum.TryParse(parts[0], out ElfNote type) && Enum.IsDefined(type) && GuestWords.TryParseNote(parts[1], plain: true, out (string? Text, ulong? Number) value))
             return new GuestNote(type, value.Text, value.Number);
         throw new InputException(
-            "xensim boot", $"--note takes NAME=VALUE with a note's name, not \"{given}\"", NearestName.Hint(parts[0], Enum.GetNames<XenNoteType>()));
+            "xensim boot", $"--note takes NAME=VALUE with a note's name, not \"{given}\"", NearestName.Hint(parts[0], Enum.GetNames<ElfNote>()));
     }
 
     /// <summary>A built-in HVM guest needs no --type.</summary>

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Elf;
+using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Simulator.BuiltInGuests;
 using XenSim.Simulator.Scenarios.Expectations;
 using XenSim.Simulator.Scenarios.Shapes;
@@ -63,7 +64,7 @@ internal static class ScenarioLanguage
             "kernel", "A built-in guest's name, or a file relative to the scenario.", new KernelShape(), (g, v) => g with { Kernel = v.Bytes, BuiltIn = v.Guest }, required: true),
         Field<GuestSpec>.Of(
             "notes", "Xen notes of a built-in guest's image that differ from the usual ones: a text, a number, or absent.",
-            new MapShape<XenNoteType, (string? Text, ulong? Number)>("notes with values", VariantShapes.NoteName, new NoteValueShape()),
+            new MapShape<ElfNote, (string? Text, ulong? Number)>("notes with values", VariantShapes.NoteName, new NoteValueShape()),
             (g, v) => g with { Variant = g.Variant with { Notes = [.. v.Select(n => new GuestNote(n.Key, n.Value.Text, n.Value.Number))] } }),
         Field<GuestSpec>.Of(
             "xen-guest", "A __xen_guest section with this string in place of all notes, as kernels had before there were notes.",

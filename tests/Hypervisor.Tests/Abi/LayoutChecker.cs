@@ -72,9 +72,21 @@ public sealed partial class LayoutChecker(AbiTable table)
         return here?.Name ?? expected.Fields.Keys.FirstOrDefault(name => Pascal(name) == field.Name) ?? field.Name;
     }
 
-    private static List<(FieldInfo, Place)> ExplicitPlaces(Type type)
-        => [.. type.GetFields(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic)
-            .Select(field => (field, new Place(field.GetCustomAttribute<FieldOffsetAttribute>()?.Value ?? -1, SizeOf(field.FieldType))))];
+    /// <summary>A field that mirrors the same structure (what two releases have in common) stands for its fields.</summary>
+    private static List<(FieldInfo Field, Place Place)> ExplicitPlaces(Type type)
+    {
+        List<(FieldInfo, Place)> places = [];
+        foreach (FieldInfo field in type.GetFields(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic))
+        {
+            int offset = field.GetCustomAttribute<FieldOffsetAttribute>()?.Value ?? -1;
+            if (field.FieldType.GetCustomAttribute<XenStructAttribute>()?.Name == type.GetCustomAttribute<XenStructAttribute>()?.Name)
+                places.AddRange(ExplicitPlaces(field.FieldType).Select(f => (f.Field, f.Place with { Offset = offset + f.Place.Offset })));
+            else
+                places.Add((field, new Place(offset, SizeOf(field.FieldType))));
+        }
+
+        return places;
+    }
 
     private static int SizeOf(Type type)
         => (int)typeof(Unsafe).GetMethod(nameof(Unsafe.SizeOf))!.MakeGenericMethod(type).Invoke(null, null)!;

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using XenSim.Hypervisor.Public.Elf;
+using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Simulator.BuiltInGuests;
 
 namespace XenSim.Simulator.Tests.BuiltInGuests;
@@ -50,9 +51,9 @@ public class BuiltInGuestTests
     public static TheoryData<GuestNote?> ChangedNotes =>
     [
         new TheoryDataRow<GuestNote?>((GuestNote?)null),
-        new GuestNote(XenNoteType.HYPERCALL_PAGE),
-        new GuestNote(XenNoteType.HYPERCALL_PAGE, Number: 0xffffffff90000000),
-        new GuestNote(XenNoteType.FEATURES, Text: "!writable_page_tables"),
+        new GuestNote(ElfNote.HYPERCALL_PAGE),
+        new GuestNote(ElfNote.HYPERCALL_PAGE, Number: 0xffffffff90000000),
+        new GuestNote(ElfNote.FEATURES, Text: "!writable_page_tables"),
     ];
 
     [Theory]

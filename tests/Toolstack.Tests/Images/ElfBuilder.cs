@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 using XenSim.Hypervisor.Public.Elf;
+using XenSim.Hypervisor.Public.Numbers;
 
 namespace XenSim.Toolstack.Tests.Images;
 
@@ -32,9 +33,9 @@ internal sealed class ElfBuilder(bool is64 = true)
         return this;
     }
 
-    public ElfBuilder Note(XenNoteType type, string text) => RawNote("Xen", (uint)type, [.. Encoding.Latin1.GetBytes(text), 0]);
+    public ElfBuilder Note(ElfNote type, string text) => RawNote("Xen", (uint)type, [.. Encoding.Latin1.GetBytes(text), 0]);
 
-    public ElfBuilder Note(XenNoteType type, ulong value, int size = 8)
+    public ElfBuilder Note(ElfNote type, ulong value, int size = 8)
     {
         byte[] bytes = new byte[8];
         BinaryPrimitives.WriteUInt64LittleEndian(bytes, value);

@@ -1,5 +1,6 @@
 using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Elf;
+using XenSim.Hypervisor.Public.Numbers;
 
 namespace XenSim.Toolstack.Tests.Images;
 
@@ -35,7 +36,7 @@ public sealed class ElfTests
     [Fact]
     public void Release_4_0_prints_the_function_name_before_each_line_and_knows_fewer_notes()
     {
-        byte[] image = Kernel().Note(XenNoteType.MOD_START_PFN, 1).Note(XenNoteType.PADDR_OFFSET, 0).Build();
+        byte[] image = Kernel().Note(ElfNote.MOD_START_PFN, 1).Note(ElfNote.PADDR_OFFSET, 0).Build();
         (XenElfParameters parms, ElfError? error, List<string> lines) = Parse(image, XenRelease.V4_0);
         Assert.Null(error);
         Assert.False(parms.UnmappedInitrd);
@@ -57,14 +58,14 @@ public sealed class ElfTests
     [Fact]
     public void A_pae_mode_note_of_yes_means_extended_cr3_and_bimodal_may_stand_anywhere_in_it()
     {
-        Assert.Equal(PaeMode.ExtendedCr3, Parameters(Kernel().Note(XenNoteType.PAE_MODE, "yes")).Pae);
-        Assert.Equal(PaeMode.Bimodal, Parameters(Kernel().Note(XenNoteType.PAE_MODE, "yes,bimodal")).Pae);
-        Assert.Equal(PaeMode.No, Parameters(Kernel().Note(XenNoteType.PAE_MODE, "no")).Pae);
+        Assert.Equal(PaeMode.ExtendedCr3, Parameters(Kernel().Note(ElfNote.PAE_MODE, "yes")).Pae);
+        Assert.Equal(PaeMode.Bimodal, Parameters(Kernel().Note(ElfNote.PAE_MODE, "yes,bimodal")).Pae);
+        Assert.Equal(PaeMode.No, Parameters(Kernel().Note(ElfNote.PAE_MODE, "no")).Pae);
     }
 
     [Fact]
     public void A_numeric_note_of_three_bytes_reads_as_zero()
-        => Assert.Equal(0ul, Parameters(Kernel().Note(XenNoteType.HYPERCALL_PAGE, 0x123456, 3)).VirtHypercall);
+        => Assert.Equal(0ul, Parameters(Kernel().Note(ElfNote.HYPERCALL_PAGE, 0x123456, 3)).VirtHypercall);
 
     [Fact]
     public void Notes_of_other_vendors_do_not_count_and_a_kernel_with_only_those_is_refused_for_its_loader()
@@ -101,8 +102,8 @@ public sealed class ElfTests
     public void An_entry_outside_the_kernel_is_refused(string what, string why)
     {
         ulong entry = what == "VIRT_BASE" ? 0xfffffffful : 0xffffffff80103000;
-        byte[] image = new ElfBuilder().Load(0x100000, 0x2000).Note(XenNoteType.LOADER, "generic").Note(XenNoteType.XEN_VERSION, "xen-3.0")
-            .Note(XenNoteType.VIRT_BASE, 0xffffffff80000000).Note(XenNoteType.ENTRY, entry).Build();
+        byte[] image = new ElfBuilder().Load(0x100000, 0x2000).Note(ElfNote.LOADER, "generic").Note(ElfNote.XEN_VERSION, "xen-3.0")
+            .Note(ElfNote.VIRT_BASE, 0xffffffff80000000).Note(ElfNote.ENTRY, entry).Build();
         Assert.True(Parse(image, XenRelease.V4_17).Error?.Message == "ERROR: ELF start or entries are out of bounds", why);
         Assert.Equal("elf_xen_addr_calc_check: ERROR: ELF start or entries are out of bounds.", Parse(image, XenRelease.V4_0).Error?.Message);
     }
@@ -110,8 +111,8 @@ public sealed class ElfTests
     [Fact]
     public void A_physical_offset_needs_a_virtual_base()
     {
-        byte[] image = new ElfBuilder().Load(0, 0x1000).Note(XenNoteType.LOADER, "generic").Note(XenNoteType.XEN_VERSION, "xen-3.0")
-            .Note(XenNoteType.PADDR_OFFSET, 0).Build();
+        byte[] image = new ElfBuilder().Load(0, 0x1000).Note(ElfNote.LOADER, "generic").Note(ElfNote.XEN_VERSION, "xen-3.0")
+            .Note(ElfNote.PADDR_OFFSET, 0).Build();
         Assert.Equal("ERROR: ELF_PADDR_OFFSET set, VIRT_BASE unset", Parse(image, XenRelease.V4_17).Error?.Message);
     }
 
@@ -119,7 +120,7 @@ public sealed class ElfTests
     public void A_p2m_base_inside_the_kernel_is_refused()
         => Assert.Equal(
             "ERROR: P->M table base is out of bounds",
-            Parse(Kernel().Note(XenNoteType.INIT_P2M, 0xffffffff80101000).Build(), XenRelease.V4_17).Error?.Message);
+            Parse(Kernel().Note(ElfNote.INIT_P2M, 0xffffffff80101000).Build(), XenRelease.V4_17).Error?.Message);
 
     // libelf-dominfo.c: elf_xen_parse_features. 4.0.4 refuses every unknown name, 4.17 only a required one.
     [Theory]
@@ -129,7 +130,7 @@ public sealed class ElfTests
     [InlineData("dom0|hvm_callback_vector", false, true)]
     public void Unknown_feature_names_are_refused_by_each_release_in_its_way(string features, bool in40, bool in417)
     {
-        byte[] image = Kernel().Note(XenNoteType.FEATURES, features).Build();
+        byte[] image = Kernel().Note(ElfNote.FEATURES, features).Build();
         Assert.Equal(in40, Parse(image, XenRelease.V4_0).Error is null);
         Assert.Equal(in417, Parse(image, XenRelease.V4_17).Error is null);
     }
@@ -137,7 +138,7 @@ public sealed class ElfTests
     [Fact]
     public void A_required_feature_is_also_supported()
     {
-        XenElfParameters parms = Parameters(Kernel().Note(XenNoteType.FEATURES, "!writable_page_tables|pae_pgdir_above_4gb").Note(XenNoteType.SUPPORTED_FEATURES, 0x8801, 4));
+        XenElfParameters parms = Parameters(Kernel().Note(ElfNote.FEATURES, "!writable_page_tables|pae_pgdir_above_4gb").Note(ElfNote.SUPPORTED_FEATURES, 0x8801, 4));
         Assert.Equal(0x8811u, parms.FeaturesSupported);
         Assert.Equal(0x1u, parms.FeaturesRequired);
     }
@@ -152,8 +153,8 @@ public sealed class ElfTests
     private static ElfBuilder Kernel() => Fill(new ElfBuilder().Load(0x100000, 0x2000));
 
     private static ElfBuilder Fill(ElfBuilder builder) => builder
-        .Note(XenNoteType.LOADER, "generic").Note(XenNoteType.XEN_VERSION, "xen-3.0")
-        .Note(XenNoteType.VIRT_BASE, 0xffffffff80000000).Note(XenNoteType.ENTRY, 0xffffffff80100000);
+        .Note(ElfNote.LOADER, "generic").Note(ElfNote.XEN_VERSION, "xen-3.0")
+        .Note(ElfNote.VIRT_BASE, 0xffffffff80000000).Note(ElfNote.ENTRY, 0xffffffff80100000);
 
     internal static (XenElfParameters Parameters, ElfError? Error, List<string> Lines) Parse(byte[] image, XenRelease release, bool hvm = false)
     {

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using XenSim.Hypervisor.Public.Elf;
+using XenSim.Hypervisor.Public.Numbers;
 
 namespace XenSim.Toolstack.Tests.Images;
 
@@ -27,19 +28,19 @@ internal static partial class GoldenLog
             if (Phdr().Match(line) is { Success: true } p)
                 builder.Load(Number(p.Groups[1].Value), Number(p.Groups[2].Value));
             else if (TextNote().Match(line) is { Success: true } t)
-                builder.Note(Enum.Parse<XenNoteType>(t.Groups[1].Value), t.Groups[2].Value);
+                builder.Note(Enum.Parse<ElfNote>(t.Groups[1].Value), t.Groups[2].Value);
             else if (UnknownNote().Match(line) is { Success: true } u)
-                builder.Note((XenNoteType)Number(u.Groups[1].Value), 0x1122334455667788);
+                builder.Note((ElfNote)Number(u.Groups[1].Value), 0x1122334455667788);
             else if (NumberNote().Match(line) is { Success: true } n)
-                AddNumber(builder, Enum.Parse<XenNoteType>(n.Groups[1].Value), Number(n.Groups[2].Value), is64);
+                AddNumber(builder, Enum.Parse<ElfNote>(n.Groups[1].Value), Number(n.Groups[2].Value), is64);
         }
 
         return builder.Build();
     }
 
     // Linux emits these two with .long even in 64-bit kernels.
-    private static void AddNumber(ElfBuilder builder, XenNoteType type, ulong value, bool is64)
-        => builder.Note(type, value, type is XenNoteType.SUPPORTED_FEATURES or XenNoteType.SUSPEND_CANCEL || !is64 ? 4 : 8);
+    private static void AddNumber(ElfBuilder builder, ElfNote type, ulong value, bool is64)
+        => builder.Note(type, value, type is ElfNote.SUPPORTED_FEATURES or ElfNote.SUSPEND_CANCEL || !is64 ? 4 : 8);
 
     private static ulong Number(string text)
         => text.StartsWith("0x", StringComparison.Ordinal)

@@ -1,5 +1,6 @@
 using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Elf;
+using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Toolstack.Images;
 
 namespace XenSim.Toolstack.Tests.Images;
@@ -94,7 +95,7 @@ public sealed class LoaderTests
     [Fact]
     public void Release_4_0_refuses_an_image_without_section_names()
     {
-        byte[] image = new ElfBuilder { WithSectionNames = false }.Load(0, 0x1000).Note(XenNoteType.LOADER, "generic").Note(XenNoteType.XEN_VERSION, "xen-3.0").Build();
+        byte[] image = new ElfBuilder { WithSectionNames = false }.Load(0, 0x1000).Note(ElfNote.LOADER, "generic").Note(ElfNote.XEN_VERSION, "xen-3.0").Build();
         var old = new Run(XenRelease.V4_0, image);
         Assert.Null(old.Loader!.Parse(old.Input, old.Blob));
         Assert.Equal("xc_dom_elfloader.c:245: panic: xc_dom_parse_elf_kernel: ELF image has no shstrtab", old.Lines[^1]);

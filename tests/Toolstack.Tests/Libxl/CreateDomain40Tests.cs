@@ -1,5 +1,6 @@
 using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Elf;
+using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Hypervisor.Public.Stages;
 using XenSim.Toolstack.Libxl;
 using XenSim.Toolstack.Tests.Images;
@@ -101,8 +102,8 @@ public sealed class CreateDomain40Tests
         Uuid = Guid.Parse("00112233-4455-6677-8899-aabbccddeeff"),
         MemoryKiB = 256 * 1024,
         Kernel = new NamedBlob("/guests/a", new ElfBuilder().Load(0x200000, 0x800000)
-            .Note(XenNoteType.XEN_VERSION, "xen-3.0").Note(XenNoteType.GUEST_OS, "linux").Note(XenNoteType.LOADER, "generic")
-            .Note(XenNoteType.VIRT_BASE, 0xffffffff80000000).Note(XenNoteType.PADDR_OFFSET, 0ul)
-            .Note(XenNoteType.ENTRY, 0xffffffff80200000).Note(XenNoteType.HYPERCALL_PAGE, 0xffffffff80201000).Build()),
+            .Note(ElfNote.XEN_VERSION, "xen-3.0").Note(ElfNote.GUEST_OS, "linux").Note(ElfNote.LOADER, "generic")
+            .Note(ElfNote.VIRT_BASE, 0xffffffff80000000).Note(ElfNote.PADDR_OFFSET, 0ul)
+            .Note(ElfNote.ENTRY, 0xffffffff80200000).Note(ElfNote.HYPERCALL_PAGE, 0xffffffff80201000).Build()),
     };
 }

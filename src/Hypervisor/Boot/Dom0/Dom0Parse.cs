@@ -2,6 +2,7 @@ using XenSim.Hypervisor.Domctl;
 using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Elf;
 using XenSim.Hypervisor.Public.Events;
+using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Hypervisor.Public.Stages;
 
 namespace XenSim.Hypervisor.Boot.Dom0;
@@ -87,7 +88,7 @@ internal static class Dom0Parse
             : pae && kernel.Elf.Machine == ElfMachine.EM_386;
         if (!compatible || (modern && kernel.Elf.IsBigEndian))
             return Refuse(c, XenErrno.EINVAL, "Mismatch between Xen and DOM0 kernel");
-        bool listsFeatures = kernel.Parameters.Notes.ContainsKey(XenNoteType.SUPPORTED_FEATURES);
+        bool listsFeatures = kernel.Parameters.Notes.ContainsKey(ElfNote.SUPPORTED_FEATURES);
         return modern && listsFeatures && !kernel.Parameters.Supports(Dom0Feature)
             ? Refuse(c, XenErrno.EINVAL, "Kernel does not support Dom0 operation")
             : StageOutcome.Ok;

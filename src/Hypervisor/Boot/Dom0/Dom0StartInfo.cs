@@ -35,7 +35,7 @@ internal static class Dom0StartInfo
         // A compat kernel's structure is made in place: the tail of the longer native one stays visible behind it.
         if (layout.Kind != Dom0Kind.Native)
             page.AsSpan().WriteStruct(Narrow(si));
-        WriteVga(page.AsSpan((int)Dom0Layout.StartInfoSize(layout.Kind)), release);
+        WriteVga(page.AsSpan((int)Dom0Layout.StartInfoSize(layout.Kind)));
         return page;
     }
 
@@ -86,13 +86,8 @@ internal static class Dom0StartInfo
     };
 
     /// <summary>The display that every host model has: VGA text mode, 80 x 25 characters of 16 lines.</summary>
-    private static void WriteVga(Span<byte> at, XenRelease release)
-    {
-        if (release == XenRelease.V4_0)
-            at.WriteStruct(new Dom0VgaConsoleInfoV40 { VideoType = TextMode3, TextMode3FontHeight = 16, TextMode3Rows = 25, TextMode3Columns = 80 });
-        else
-            at.WriteStruct(new Dom0VgaConsoleInfoV417 { VideoType = TextMode3, TextMode3FontHeight = 16, TextMode3Rows = 25, TextMode3Columns = 80 });
-    }
+    private static void WriteVga(Span<byte> at)
+        => at.WriteStruct(new Dom0VgaConsoleInfoV40 { VideoType = TextMode3, TextMode3FontHeight = 16, TextMode3Rows = 25, TextMode3Columns = 80 });
 
     private static void Copy(string text, Span<byte> destination)
     {

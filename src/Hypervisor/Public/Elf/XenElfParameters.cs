@@ -1,3 +1,5 @@
+using XenSim.Hypervisor.Public.Numbers;
+
 namespace XenSim.Hypervisor.Public.Elf;
 
 /// <summary>What a kernel image tells Xen about itself: <c>struct elf_dom_parms</c>. Addresses in bytes.</summary>
@@ -56,7 +58,7 @@ public sealed record XenElfParameters
     public ulong VirtKernelEnd { get; init; }
 
     /// <summary>Notes understood, last one of a type wins. Empty for a <c>__xen_guest</c> kernel.</summary>
-    public IReadOnlyDictionary<XenNoteType, XenNote> Notes { get; init; } = new Dictionary<XenNoteType, XenNote>();
+    public IReadOnlyDictionary<ElfNote, XenNote> Notes { get; init; } = new Dictionary<ElfNote, XenNote>();
 
     public bool HasHypercallPage => VirtHypercall != Unset;
 

@@ -1,17 +1,18 @@
+using XenSim.Hypervisor.Public.Numbers;
+
 namespace XenSim.Hypervisor.Public.Elf;
 
 /// <summary>Feature strings such as <c>!writable_page_tables|pae_pgdir_above_4gb</c>.</summary>
 /// <remarks>Source: libelf-dominfo.c: elf_xen_parse_features of both releases.</remarks>
 public static class XenFeatures
 {
-    // XENFEAT_* numbers: xen/include/public/features.h.
-    private static readonly (string Name, int Bit)[] Names40 =
+    private static readonly XenFeature[] Names40 =
     [
-        ("writable_page_tables", 0), ("writable_descriptor_tables", 1), ("auto_translated_physmap", 2),
-        ("supervisor_mode_kernel", 3), ("pae_pgdir_above_4gb", 4),
+        XenFeature.writable_page_tables, XenFeature.writable_descriptor_tables, XenFeature.auto_translated_physmap,
+        XenFeature.supervisor_mode_kernel, XenFeature.pae_pgdir_above_4gb,
     ];
 
-    private static readonly (string Name, int Bit)[] Names417 = [.. Names40, ("hvm_callback_vector", 8), ("dom0", 11)];
+    private static readonly XenFeature[] Names417 = [.. Names40, XenFeature.hvm_callback_vector, XenFeature.dom0];
 
     /// <summary>Sets the bits that <paramref name="features"/> names.</summary>
     /// <param name="required">Null bits: the caller only wants to know what is supported (the <c>features</c> of a configuration).</param>
@@ -29,7 +30,7 @@ public static class XenFeatures
     private static bool TryParse(XenRelease release, string? features, bool withRequired, ref uint supported, ref uint required)
     {
         const int longest = 63; // char feature[64]
-        (string Name, int Bit)[] names = release == XenRelease.V4_0 ? Names40 : Names417;
+        XenFeature[] names = release == XenRelease.V4_0 ? Names40 : Names417;
         ReadOnlySpan<char> rest = features;
         while (rest.Length > 0)
         {
@@ -53,12 +54,12 @@ public static class XenFeatures
         return true;
     }
 
-    private static bool TryFind((string Name, int Bit)[] names, ReadOnlySpan<char> feature, out uint mask)
+    private static bool TryFind(XenFeature[] names, ReadOnlySpan<char> feature, out uint mask)
     {
-        foreach ((string name, int bit) in names)
+        foreach (XenFeature known in names)
         {
-            mask = 1u << bit;
-            if (feature.SequenceEqual(name))
+            mask = 1u << (int)known;
+            if (feature.SequenceEqual(known.ToString()))
                 return true;
         }
 

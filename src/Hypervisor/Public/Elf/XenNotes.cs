@@ -1,38 +1,40 @@
+using XenSim.Hypervisor.Public.Numbers;
+
 namespace XenSim.Hypervisor.Public.Elf;
 
 /// <summary>elf_xen_parse: Xen's notes or the <c>__xen_guest</c> section, the sanity checks and the address calculation.</summary>
 /// <remarks>Source: xen/common/libelf/libelf-dominfo.c of both releases.</remarks>
 public sealed class XenNotes
 {
-    private static readonly Dictionary<XenNoteType, bool> Known40 = new()
+    private static readonly Dictionary<ElfNote, bool> Known40 = new()
     {
         // Value: whether the note is a string.
-        [XenNoteType.ENTRY] = false,
-        [XenNoteType.HYPERCALL_PAGE] = false,
-        [XenNoteType.VIRT_BASE] = false,
-        [XenNoteType.INIT_P2M] = false,
-        [XenNoteType.PADDR_OFFSET] = false,
-        [XenNoteType.HV_START_LOW] = false,
-        [XenNoteType.XEN_VERSION] = true,
-        [XenNoteType.GUEST_OS] = true,
-        [XenNoteType.GUEST_VERSION] = true,
-        [XenNoteType.LOADER] = true,
-        [XenNoteType.PAE_MODE] = true,
-        [XenNoteType.FEATURES] = true,
-        [XenNoteType.BSD_SYMTAB] = true,
-        [XenNoteType.SUSPEND_CANCEL] = false,
+        [ElfNote.ENTRY] = false,
+        [ElfNote.HYPERCALL_PAGE] = false,
+        [ElfNote.VIRT_BASE] = false,
+        [ElfNote.INIT_P2M] = false,
+        [ElfNote.PADDR_OFFSET] = false,
+        [ElfNote.HV_START_LOW] = false,
+        [ElfNote.XEN_VERSION] = true,
+        [ElfNote.GUEST_OS] = true,
+        [ElfNote.GUEST_VERSION] = true,
+        [ElfNote.LOADER] = true,
+        [ElfNote.PAE_MODE] = true,
+        [ElfNote.FEATURES] = true,
+        [ElfNote.BSD_SYMTAB] = true,
+        [ElfNote.SUSPEND_CANCEL] = false,
     };
 
-    private static readonly Dictionary<XenNoteType, bool> Known417 = new(Known40)
+    private static readonly Dictionary<ElfNote, bool> Known417 = new(Known40)
     {
-        [XenNoteType.MOD_START_PFN] = false,
-        [XenNoteType.SUPPORTED_FEATURES] = false,
-        [XenNoteType.PHYS32_ENTRY] = false,
+        [ElfNote.MOD_START_PFN] = false,
+        [ElfNote.SUPPORTED_FEATURES] = false,
+        [ElfNote.PHYS32_ENTRY] = false,
     };
 
     private readonly ElfImage _elf;
     private readonly bool _is40;
-    private readonly Dictionary<XenNoteType, XenNote> _notes = [];
+    private readonly Dictionary<ElfNote, XenNote> _notes = [];
     private XenElfParameters _parms = new();
     private int _totalNotes;
     private bool _hasNoteArea;
@@ -142,7 +144,7 @@ public sealed class XenNotes
     /// <summary>elf_xen_parse_note.</summary>
     private bool ParseNote(uint number, ulong desc, uint descSize)
     {
-        var type = (XenNoteType)number;
+        var type = (ElfNote)number;
         if (!(_is40 ? Known40 : Known417).TryGetValue(type, out bool isText))
         {
             _elf.Message(_is40 ? $"elf_xen_parse_note: unknown xen elf note (0x{number:x})" : $"ELF: note: unknown ({ElfImage.Hex(number)})");
@@ -166,52 +168,52 @@ public sealed class XenNotes
         return true;
     }
 
-    private bool ApplyText(XenNoteType type, string text)
+    private bool ApplyText(ElfNote type, string text)
     {
         switch (type)
         {
-            case XenNoteType.LOADER:
+            case ElfNote.LOADER:
                 _parms = _parms with { Loader = Short(text) };
                 break;
-            case XenNoteType.GUEST_OS:
+            case ElfNote.GUEST_OS:
                 _parms = _parms with { GuestOs = Short(text) };
                 break;
-            case XenNoteType.GUEST_VERSION:
+            case ElfNote.GUEST_VERSION:
                 _parms = _parms with { GuestVersion = Short(text) };
                 break;
-            case XenNoteType.XEN_VERSION:
+            case ElfNote.XEN_VERSION:
                 _parms = _parms with { XenVersion = Short(text) };
                 break;
-            case XenNoteType.PAE_MODE:
+            case ElfNote.PAE_MODE:
                 if (text == "yes")
                     _parms = _parms with { Pae = PaeMode.ExtendedCr3 };
                 if (text.Contains("bimodal", StringComparison.Ordinal))
                     _parms = _parms with { Pae = PaeMode.Bimodal };
                 break;
-            case XenNoteType.BSD_SYMTAB:
+            case ElfNote.BSD_SYMTAB:
                 _parms = _parms with { BsdSymtab = _parms.BsdSymtab || text == "yes" };
                 break;
-            case XenNoteType.FEATURES:
+            case ElfNote.FEATURES:
                 return ApplyFeatures(text);
         }
 
         return true;
     }
 
-    private void ApplyNumber(XenNoteType type, ulong value, ulong desc, uint descSize)
+    private void ApplyNumber(ElfNote type, ulong value, ulong desc, uint descSize)
     {
         _parms = type switch
         {
-            XenNoteType.VIRT_BASE => _parms with { VirtBase = value },
-            XenNoteType.ENTRY => _parms with { VirtEntry = value },
-            XenNoteType.INIT_P2M => _parms with { P2mBase = value },
-            XenNoteType.PADDR_OFFSET => _parms with { ElfPaddrOffset = value },
-            XenNoteType.HYPERCALL_PAGE => _parms with { VirtHypercall = value },
-            XenNoteType.HV_START_LOW => _parms with { VirtHvStartLow = value },
-            XenNoteType.MOD_START_PFN => _parms with { UnmappedInitrd = value != 0 },
-            XenNoteType.PHYS32_ENTRY => _parms with { Phys32Entry = (uint)value },
+            ElfNote.VIRT_BASE => _parms with { VirtBase = value },
+            ElfNote.ENTRY => _parms with { VirtEntry = value },
+            ElfNote.INIT_P2M => _parms with { P2mBase = value },
+            ElfNote.PADDR_OFFSET => _parms with { ElfPaddrOffset = value },
+            ElfNote.HYPERCALL_PAGE => _parms with { VirtHypercall = value },
+            ElfNote.HV_START_LOW => _parms with { VirtHvStartLow = value },
+            ElfNote.MOD_START_PFN => _parms with { UnmappedInitrd = value != 0 },
+            ElfNote.PHYS32_ENTRY => _parms with { Phys32Entry = (uint)value },
             // An array of 32-bit submaps, of which there is one (elf_note_numeric_array).
-            XenNoteType.SUPPORTED_FEATURES when descSize % 4 == 0 && descSize >= 4
+            ElfNote.SUPPORTED_FEATURES when descSize % 4 == 0 && descSize >= 4
                 => _parms with { FeaturesSupported = _parms.FeaturesSupported | (uint)_elf.Read(desc, 4) },
             _ => _parms,
         };

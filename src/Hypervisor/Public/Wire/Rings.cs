@@ -32,12 +32,7 @@ public struct XenstoreDomainInterfaceV40
 [StructLayout(LayoutKind.Explicit, Pack = 1, Size = 2076)]
 public struct XenstoreDomainInterfaceV417
 {
-    [FieldOffset(0)] public Array1024<byte> Req;
-    [FieldOffset(1024)] public Array1024<byte> Rsp;
-    [FieldOffset(2048)] public uint ReqCons;
-    [FieldOffset(2052)] public uint ReqProd;
-    [FieldOffset(2056)] public uint RspCons;
-    [FieldOffset(2060)] public uint RspProd;
+    [FieldOffset(0)] public XenstoreDomainInterfaceV40 Common;
     [FieldOffset(2064)] public uint ServerFeatures;
     [FieldOffset(2068)] public uint Connection;
     [FieldOffset(2072)] public uint Error;

@@ -52,23 +52,7 @@ public struct VcpuInfo64
     [FieldOffset(32)] public VcpuTimeInfo Time;
 }
 
-[XenStruct("arch_shared_info", Abis.X32, Releases.V4_0)]
-[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 268)]
-public struct ArchSharedInfo32V40
-{
-    [FieldOffset(0)] public uint MaxPfn;
-    [FieldOffset(4)] public uint PfnToMfnFrameListList;
-    [FieldOffset(8)] public uint NmiReason;
-}
-
-[XenStruct("arch_shared_info", Abis.X64, Releases.V4_0)]
-[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 280)]
-public struct ArchSharedInfo64V40
-{
-    [FieldOffset(0)] public ulong MaxPfn;
-    [FieldOffset(8)] public ulong PfnToMfnFrameListList;
-    [FieldOffset(16)] public ulong NmiReason;
-}
+// What 4.17 has more lies in room that 4.0 leaves as padding: the 4.0 structures are the same with more room behind.
 
 [XenStruct("arch_shared_info", Abis.X32, Releases.V4_17)]
 [StructLayout(LayoutKind.Explicit, Pack = 1, Size = 28)]
@@ -77,10 +61,17 @@ public struct ArchSharedInfo32V417
     [FieldOffset(0)] public uint MaxPfn;
     [FieldOffset(4)] public uint PfnToMfnFrameListList;
     [FieldOffset(8)] public uint NmiReason;
-    [FieldOffset(12)] public uint P2mCr3;
-    [FieldOffset(16)] public uint P2mVaddr;
-    [FieldOffset(20)] public uint P2mGeneration;
-    [FieldOffset(24)] public uint WcSecHi;
+    [XenField(Releases = Releases.V4_17), FieldOffset(12)] public uint P2mCr3;
+    [XenField(Releases = Releases.V4_17), FieldOffset(16)] public uint P2mVaddr;
+    [XenField(Releases = Releases.V4_17), FieldOffset(20)] public uint P2mGeneration;
+    [XenField(Releases = Releases.V4_17), FieldOffset(24)] public uint WcSecHi;
+}
+
+[XenStruct("arch_shared_info", Abis.X32, Releases.V4_0)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 268)]
+public struct ArchSharedInfo32V40
+{
+    [FieldOffset(0)] public ArchSharedInfo32V417 Common;
 }
 
 [XenStruct("arch_shared_info", Abis.X64, Releases.V4_17)]
@@ -90,35 +81,16 @@ public struct ArchSharedInfo64V417
     [FieldOffset(0)] public ulong MaxPfn;
     [FieldOffset(8)] public ulong PfnToMfnFrameListList;
     [FieldOffset(16)] public ulong NmiReason;
-    [FieldOffset(24)] public ulong P2mCr3;
-    [FieldOffset(32)] public ulong P2mVaddr;
-    [FieldOffset(40)] public ulong P2mGeneration;
+    [XenField(Releases = Releases.V4_17), FieldOffset(24)] public ulong P2mCr3;
+    [XenField(Releases = Releases.V4_17), FieldOffset(32)] public ulong P2mVaddr;
+    [XenField(Releases = Releases.V4_17), FieldOffset(40)] public ulong P2mGeneration;
 }
 
-[XenStruct("shared_info", Abis.X32, Releases.V4_0)]
-[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 2584)]
-public struct SharedInfo32V40
+[XenStruct("arch_shared_info", Abis.X64, Releases.V4_0)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 280)]
+public struct ArchSharedInfo64V40
 {
-    [FieldOffset(0)] public Array32<VcpuInfo32> VcpuInfo;
-    [FieldOffset(2048)] public Array32<uint> EvtchnPending;
-    [FieldOffset(2176)] public Array32<uint> EvtchnMask;
-    [FieldOffset(2304)] public uint WcVersion;
-    [FieldOffset(2308)] public uint WcSec;
-    [FieldOffset(2312)] public uint WcNsec;
-    [FieldOffset(2316)] public ArchSharedInfo32V40 Arch;
-}
-
-[XenStruct("shared_info", Abis.X64, Releases.V4_0)]
-[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 3368)]
-public struct SharedInfo64V40
-{
-    [FieldOffset(0)] public Array32<VcpuInfo64> VcpuInfo;
-    [FieldOffset(2048)] public Array64<ulong> EvtchnPending;
-    [FieldOffset(2560)] public Array64<ulong> EvtchnMask;
-    [FieldOffset(3072)] public uint WcVersion;
-    [FieldOffset(3076)] public uint WcSec;
-    [FieldOffset(3080)] public uint WcNsec;
-    [FieldOffset(3088)] public ArchSharedInfo64V40 Arch;
+    [FieldOffset(0)] public ArchSharedInfo64V417 Common;
 }
 
 [XenStruct("shared_info", Abis.X32, Releases.V4_17)]
@@ -131,7 +103,15 @@ public struct SharedInfo32V417
     [FieldOffset(2304)] public uint WcVersion;
     [FieldOffset(2308)] public uint WcSec;
     [FieldOffset(2312)] public uint WcNsec;
-    [FieldOffset(2316)] public ArchSharedInfo32V417 Arch;
+    [XenField(Releases = Releases.V4_17), FieldOffset(2316)] public ArchSharedInfo32V417 Arch;
+}
+
+[XenStruct("shared_info", Abis.X32, Releases.V4_0)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 2584)]
+public struct SharedInfo32V40
+{
+    [FieldOffset(0)] public SharedInfo32V417 Common;
+    [FieldOffset(2316)] public ArchSharedInfo32V40 Arch;
 }
 
 [XenStruct("shared_info", Abis.X64, Releases.V4_17)]
@@ -144,6 +124,14 @@ public struct SharedInfo64V417
     [FieldOffset(3072)] public uint WcVersion;
     [FieldOffset(3076)] public uint WcSec;
     [FieldOffset(3080)] public uint WcNsec;
-    [FieldOffset(3084)] public uint WcSecHi;
-    [FieldOffset(3088)] public ArchSharedInfo64V417 Arch;
+    [XenField(Releases = Releases.V4_17), FieldOffset(3084)] public uint WcSecHi;
+    [XenField(Releases = Releases.V4_17), FieldOffset(3088)] public ArchSharedInfo64V417 Arch;
+}
+
+[XenStruct("shared_info", Abis.X64, Releases.V4_0)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 3368)]
+public struct SharedInfo64V40
+{
+    [FieldOffset(0)] public SharedInfo64V417 Common;
+    [FieldOffset(3088)] public ArchSharedInfo64V40 Arch;
 }

@@ -84,27 +84,6 @@ public struct Dom0VgaConsoleInfoV40
 [StructLayout(LayoutKind.Explicit, Pack = 1, Size = 40)]
 public struct Dom0VgaConsoleInfoV417
 {
-    [FieldOffset(0)] public byte VideoType;
-    [FieldOffset(4)] public ushort TextMode3FontHeight;
-    [FieldOffset(6)] public ushort TextMode3CursorX;
-    [FieldOffset(8)] public ushort TextMode3CursorY;
-    [FieldOffset(10)] public ushort TextMode3Rows;
-    [FieldOffset(12)] public ushort TextMode3Columns;
-    [FieldOffset(4)] public ushort VesaLfbWidth;
-    [FieldOffset(6)] public ushort VesaLfbHeight;
-    [FieldOffset(8)] public ushort VesaLfbBytesPerLine;
-    [FieldOffset(10)] public ushort VesaLfbBitsPerPixel;
-    [FieldOffset(12)] public uint VesaLfbLfbBase;
-    [FieldOffset(16)] public uint VesaLfbLfbSize;
-    [FieldOffset(20)] public byte VesaLfbRedPos;
-    [FieldOffset(21)] public byte VesaLfbRedSize;
-    [FieldOffset(22)] public byte VesaLfbGreenPos;
-    [FieldOffset(23)] public byte VesaLfbGreenSize;
-    [FieldOffset(24)] public byte VesaLfbBluePos;
-    [FieldOffset(25)] public byte VesaLfbBlueSize;
-    [FieldOffset(26)] public byte VesaLfbRsvdPos;
-    [FieldOffset(27)] public byte VesaLfbRsvdSize;
-    [FieldOffset(28)] public uint VesaLfbGblCaps;
-    [FieldOffset(32)] public ushort VesaLfbModeAttrs;
+    [FieldOffset(0)] public Dom0VgaConsoleInfoV40 Common;
     [FieldOffset(36)] public uint VesaLfbExtLfbBase;
 }

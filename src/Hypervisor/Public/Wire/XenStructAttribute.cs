@@ -21,7 +21,7 @@ public enum Releases
 /// <summary>
 /// Says which structure of Xen's public headers a C# type mirrors. Tests compare every field with a table compiled from
 /// those headers; a field is matched by its Xen name in PascalCase (<c>console.domU.mfn</c> = <c>ConsoleDomUMfn</c>,
-/// a leading <c>u.</c> is left out).
+/// a leading <c>u.</c> is left out). A field that mirrors the same structure, for another release, stands for its fields.
 /// </summary>
 [AttributeUsage(AttributeTargets.Struct | AttributeTargets.Class)]
 public sealed class XenStructAttribute(string name, Abis abis, Releases releases) : Attribute

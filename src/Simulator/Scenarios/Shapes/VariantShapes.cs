@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using XenSim.Hypervisor.Public.Elf;
+using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Simulator.BuiltInGuests;
 using XenSim.Simulator.Scenarios.Yaml;
 using XenSim.Simulator.Session;
@@ -9,7 +10,7 @@ namespace XenSim.Simulator.Scenarios.Shapes;
 /// <summary>Names in which built-in guests can be varied.</summary>
 internal static class VariantShapes
 {
-    public static readonly ChoiceShape<XenNoteType> NoteName = new("a Xen note", Enum.GetValues<XenNoteType>().ToDictionary(t => t.ToString()));
+    public static readonly ChoiceShape<ElfNote> NoteName = new("a Xen note", Enum.GetValues<ElfNote>().ToDictionary(t => t.ToString()));
 
     public static readonly ChoiceShape<GuestTrial> Trial = new("a trial", Enum.GetValues<GuestTrial>().ToDictionary(GuestWords.NameOf));
 }

@@ -42,13 +42,13 @@ internal static class PvhVcpu417
         }
 
         // Last, because each load puts all vcpus down.
-        HvmHwCpuV417 cpu = BootCpu(dom);
+        HvmHwCpuV417 cpu = new() { Common = BootCpu(dom) };
         dom.VcpuContext = Stream(header, (ushort)HvmSaveCode.CPU, 0, WireMemory.AsBytes(ref cpu));
         rc = build.Xc.HvmSetContext(dom.Domid, dom.VcpuContext);
         return rc.Failed ? Fail(dom, 1141, $"vcpu_hvm: SETHVMCONTEXT failed (rc={rc.Value})", rc) : StageOutcome.Ok;
     }
 
-    private static HvmHwCpuV417 BootCpu(DomImage dom) => new()
+    private static HvmHwCpuV40 BootCpu(DomImage dom) => new()
     {
         Rip = dom.Parms.Phys32Entry,
         Rbx = dom.Layout.Find("HVM start info")!.Pfn << 12,
