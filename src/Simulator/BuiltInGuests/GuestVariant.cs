@@ -1,4 +1,3 @@
-using XenSim.Hypervisor.Public.Elf;
 using XenSim.Hypervisor.Public.Numbers;
 
 namespace XenSim.Simulator.BuiltInGuests;

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Text;
-using XenSim.Hypervisor.Public.Elf;
 using XenSim.Hypervisor.Public.Numbers;
 
 namespace XenSim.Simulator.BuiltInGuests;

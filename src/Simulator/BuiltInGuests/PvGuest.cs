@@ -1,7 +1,6 @@
 using System.Text;
 using Iced.Intel;
 using XenSim.Hypervisor.Public;
-using XenSim.Hypervisor.Public.Elf;
 using XenSim.Hypervisor.Public.Numbers;
 using static Iced.Intel.AssemblerRegisters;
 using A = XenSim.Simulator.BuiltInGuests.HypercallArgument;

@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Text;
 using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.Public;
-using XenSim.Hypervisor.Public.Elf;
 using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Simulator.BuiltInGuests;
 using XenSim.Simulator.Input;

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.Public;
-using XenSim.Hypervisor.Public.Elf;
 using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Simulator.BuiltInGuests;
 using XenSim.Simulator.Scenarios.Expectations;

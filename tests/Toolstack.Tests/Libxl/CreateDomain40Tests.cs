@@ -1,5 +1,4 @@
 using XenSim.Hypervisor.Public;
-using XenSim.Hypervisor.Public.Elf;
 using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Hypervisor.Public.Stages;
 using XenSim.Toolstack.Libxl;

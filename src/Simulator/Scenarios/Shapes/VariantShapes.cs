@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using XenSim.Hypervisor.Public.Elf;
 using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Simulator.BuiltInGuests;
 using XenSim.Simulator.Scenarios.Yaml;
