@@ -48,6 +48,13 @@ public static class StartXen
     internal static Stage<BootContext> OrPanic(this Stage<BootContext> stage, Func<StageOutcome, string> message)
         => stage with { FailureInCaller = (c, failure) => ConstructionFailed(c, failure, message(failure)) };
 
+    /// <summary>Options that have no effect here are named, so that nobody believes they had one.</summary>
+    internal static void ReportUnusedOptions(BootContext c)
+    {
+        foreach (string name in c.CommandLine.Unasked)
+            c.Xen.NotImplemented($"Xen's option {name}", "it has no effect here", ours: false);
+    }
+
     /// <summary>domain_unpause_by_systemcontroller: dom0 runs as soon as the scheduler comes to it.</summary>
     internal static void Unpause(BootContext c)
     {

@@ -135,6 +135,10 @@ internal static class StartXen40
         Step("console_endboot", "RELEASE-4.0.4 xen/drivers/char/console.c", BootLog.PrintEndboot),
         Step("serial_endboot", "RELEASE-4.0.4 xen/drivers/char/serial.c"),
         Step("domain_unpause_by_systemcontroller", $"{Common}/domain.c", Unpause) with { When = HasKernel, WhenText = "a dom0 kernel" },
-        Step("init_done", Setup, c => c.Print($"Freed {(host64 ? 184 : 168)}kB init memory.")),
+        Step("init_done", Setup, c =>
+        {
+            ReportUnusedOptions(c);
+            c.Print($"Freed {(host64 ? 184 : 168)}kB init memory.");
+        }),
     ];
 }

@@ -169,6 +169,7 @@ internal static class StartXen417
         {
             if (c.Image is not null)
                 Unpause(c);
+            ReportUnusedOptions(c);
             c.Print("Freed 656kB init memory");
         }),
     ];

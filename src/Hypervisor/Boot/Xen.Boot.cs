@@ -9,9 +9,6 @@ namespace XenSim.Hypervisor;
 /// <summary>Xen's boot, and the parts of its global state that the boot decides.</summary>
 public sealed partial class Xen
 {
-    /// <summary>What I/O dom0 may not touch; null until it is constructed.</summary>
-    public Dom0Permissions? HardwareDomainPermissions { get; internal set; }
-
     /// <summary><c>__start_xen</c> up to the idle loop. To be run once, before anything else.</summary>
     /// <param name="dom0">The boot loader's modules. Null: a control domain without code stands in for dom0, so that the tools have one.</param>
     public StageMachine<BootContext> Boot(Dom0Image? dom0)

@@ -6,6 +6,7 @@ public sealed class XenCommandLine
 {
     private const string Separator = " -- ";
     private readonly Dictionary<string, string> _options = [];
+    private readonly HashSet<string> _asked = ["noreboot"];
 
     public XenCommandLine(string text)
     {
@@ -27,7 +28,14 @@ public sealed class XenCommandLine
     public string? Dom0Extra { get; }
 
     /// <summary>Value of <c>name=value</c>, empty for a bare name, null if absent. The last one wins.</summary>
-    public string? Option(string name) => _options.GetValueOrDefault(name);
+    public string? Option(string name)
+    {
+        _asked.Add(name);
+        return _options.GetValueOrDefault(name);
+    }
+
+    /// <summary>Options that nothing has looked at.</summary>
+    public IEnumerable<string> Unasked => _options.Keys.Where(n => !_asked.Contains(n));
 
     /// <summary>A boolean option: present and not switched off by a value.</summary>
     public bool Flag(string name) => Option(name) is { } v && v is not ("no" or "off" or "false" or "disable" or "0");

@@ -70,6 +70,8 @@ public sealed class Domain : IDisposable
         HvmParams = kind.IsHvm ? new ulong[xen.Profile.HvmParamCount] : [];
         DebugPort = kind.IsHvm ? new Hvm.DebugPort(this) : null;
         Viridian = new Hvm.Viridian(this);
+        if (id == DomainId.Dom0)
+            Io.PermitAll();
     }
 
     public Xen Xen { get; }
@@ -163,6 +165,9 @@ public sealed class Domain : IDisposable
     /// <summary>SHUTDOWN_*: 0 poweroff, 1 reboot, 2 suspend, 3 crash; null while it runs.</summary>
     public uint? ShutdownReason { get; private set; }
 
+    /// <summary>shutdown_code: the reason that a shutdown will have, once somebody has given one (SCHEDOP_shutdown_code does so beforehand); null: none yet.</summary>
+    public uint? ShutdownCode { get; internal set; }
+
     /// <summary>The stub domain's target (XEN_DOMCTL_set_target).</summary>
     public Domain? Target { get; internal set; }
 
@@ -180,6 +185,12 @@ public sealed class Domain : IDisposable
     internal Hvm.DebugPort? DebugPort { get; }
 
     internal Hvm.Viridian Viridian { get; }
+
+    /// <summary>I/O that the domain was given.</summary>
+    public IoCapabilities Io { get; } = new();
+
+    /// <summary>XEN_DOMCTL_setdebugging: a breakpoint in the kernel pauses the domain and raises VIRQ_DEBUGGER.</summary>
+    public bool DebuggerAttached { get; internal set; }
 
     internal PerDomainArea PerDomain { get; }
 
@@ -259,6 +270,7 @@ public sealed class Domain : IDisposable
     {
         if (!_life.CanFire(DomainTrigger.domain_shutdown))
             return;
+        reason = (ShutdownCode ??= reason);
         ShutdownReason = reason;
         _life.Fire(DomainTrigger.domain_shutdown);
         foreach (Vcpu v in _vcpus.Where(v => v.State == VcpuState.Running))
@@ -285,6 +297,7 @@ public sealed class Domain : IDisposable
         if (!_life.CanFire(DomainTrigger.domain_resume))
             return;
         ShutdownReason = null;
+        ShutdownCode = null;
         _life.Fire(DomainTrigger.domain_resume);
     }
 

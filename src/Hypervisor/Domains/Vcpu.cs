@@ -126,6 +126,14 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
     /// <summary>Virtualised IOPL.</summary>
     public int Iopl { get; internal set; }
 
+    /// <summary>PHYSDEVOP_set_iobitmap: guest address of the bitmap (a clear bit permits), and the number of ports it is for.</summary>
+    public ulong IoBitmap { get; internal set; }
+
+    public uint IoBitmapLimit { get; internal set; }
+
+    /// <summary>HVM: MTRRs and PAT as the save record has them (struct hvm_hw_mtrr).</summary>
+    internal byte[] Mtrr { get; set; } = new byte[Domctl.HvmContext.MtrrSize];
+
     /// <summary>RFLAGS as the last set context gave them, until the vCPU runs: 4.17 does not set the bit that always reads one, the processor does. Null: it has run.</summary>
     internal ulong? UnloadedRflags { get; set; }
 

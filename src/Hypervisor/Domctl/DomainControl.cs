@@ -57,8 +57,12 @@ internal static class DomainControl
         return XenErrno.None;
     }
 
-    public static XenErrno SetDebugging(DomctlContext d) => d.Target == d.Call.Caller ? XenErrno.EINVAL : XenErrno.None;
-
-    /// <summary>iomem, ioport and irq permissions: the caller must have them; no device is behind them here.</summary>
-    public static XenErrno Permission(DomctlContext d) => d.Call.Caller.HasDeviceAccess ? XenErrno.None : XenErrno.EPERM;
+    public static XenErrno SetDebugging(DomctlContext d)
+    {
+        if (d.Target == d.Call.Caller)
+            return XenErrno.EINVAL;
+        // struct xen_domctl_setdebugging is one byte, enable.
+        d.Target!.DebuggerAttached = d.Payload<byte>() != 0;
+        return XenErrno.None;
+    }
 }

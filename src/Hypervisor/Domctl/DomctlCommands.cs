@@ -12,7 +12,7 @@ internal static class DomctlCommands
     {
         DomctlCommand.hypercall_init or DomctlCommand.set_address_size or DomctlCommand.get_address_size or DomctlCommand.gethvmcontext
             or DomctlCommand.sethvmcontext or DomctlCommand.gettscinfo or DomctlCommand.settscinfo or DomctlCommand.shadow_op
-            or DomctlCommand.getpageframeinfo3 or DomctlCommand.sendtrigger or DomctlCommand.gethvmcontext_partial => true,
+            or DomctlCommand.ioport_permission or DomctlCommand.getpageframeinfo3 or DomctlCommand.sendtrigger or DomctlCommand.gethvmcontext_partial => true,
         DomctlCommand.set_cpuid => release == XenRelease.V4_0,
         DomctlCommand.get_cpu_policy or DomctlCommand.set_cpu_policy => release != XenRelease.V4_0,
         _ => false,
@@ -59,7 +59,9 @@ internal static class DomctlCommands
             DomctlCommand.setdomainhandle => DomainControl.SetHandle,
             DomctlCommand.set_target => DomainControl.SetTarget,
             DomctlCommand.setdebugging => DomainControl.SetDebugging,
-            DomctlCommand.iomem_permission or DomctlCommand.ioport_permission or DomctlCommand.irq_permission => DomainControl.Permission,
+            DomctlCommand.ioport_permission => IoPermissions.Ports,
+            DomctlCommand.iomem_permission => IoPermissions.Frames,
+            DomctlCommand.irq_permission => IoPermissions.Irq,
             DomctlCommand.shadow_op => PagingMempool.ShadowOp,
             DomctlCommand.get_paging_mempool_size when !v40 => PagingMempool.Get,
             DomctlCommand.set_paging_mempool_size when !v40 => PagingMempool.Set,

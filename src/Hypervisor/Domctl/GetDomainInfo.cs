@@ -57,7 +57,9 @@ internal static class GetDomainInfo
             f |= DomainInfoFlags.xs_domain;
         if (d.Kind.IsHap && d.Xen.Profile.Release != XenRelease.V4_0)
             f |= DomainInfoFlags.hap;
-        uint code = d.IsShutDown ? d.ShutdownReason ?? 0 : d.Xen.Profile.Release == XenRelease.V4_0 ? 0 : uint.MaxValue;
+        if (d.DebuggerAttached)
+            f |= DomainInfoFlags.debugged;
+        uint code = d.ShutdownCode ?? uint.MaxValue;
         return (uint)f | (code << (int)DomainInfoFlags.shutdownshift);
     }
 

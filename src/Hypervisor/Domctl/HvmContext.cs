@@ -11,7 +11,7 @@ namespace XenSim.Hypervisor.Domctl;
 internal static class HvmContext
 {
     private const int DescriptorSize = 8;
-    private const int MtrrSize = 240;
+    public const int MtrrSize = 240;
     private const uint MaxSize = 1 << 20;
 
     public static XenErrno Get(DomctlContext d)
@@ -87,11 +87,24 @@ internal static class HvmContext
                 v.BringUp();
                 return XenErrno.None;
             case HvmSaveCode.MTRR:
-                return bytes.Length == MtrrSize && d.FindVcpu(record.Instance) is not null ? XenErrno.None : XenErrno.EINVAL;
+                return LoadMtrr(d, record, bytes);
             default:
                 d.Xen.NotImplemented($"HVM save record {(HvmSaveCode)record.Typecode}", "the device is not there: -EINVAL", ours: false);
                 return XenErrno.EINVAL;
         }
+    }
+
+    /// <summary>hvm_load_mtrr_msr: kept for whoever saves it again; memory types have no effect on a machine without caches.</summary>
+    private static XenErrno LoadMtrr(Domain d, HvmSaveDescriptor record, ReadOnlySpan<byte> bytes)
+    {
+        const ulong variableCount = 0xFF, mostVariable = 8;
+        if (d.FindVcpu(record.Instance) is not { } v || bytes.Length != MtrrSize)
+            return XenErrno.EINVAL;
+        HvmHwMtrr mtrr = bytes.ReadStruct<HvmHwMtrr>();
+        if (d.Xen.Profile.Release != XenRelease.V4_0 && (mtrr.MsrMtrrCap & variableCount) > mostVariable)
+            return XenErrno.EINVAL;
+        v.Mtrr = bytes.ToArray();
+        return XenErrno.None;
     }
 
     /// <summary>Header, then CPU and MTRR of each vCPU, then the end: what the tools copy their own records from.</summary>
@@ -108,7 +121,7 @@ internal static class HvmContext
         foreach (Vcpu v in d.Vcpus)
             Append(bytes, HvmSaveCode.CPU, v.Id, new byte[cpuSize]);
         foreach (Vcpu v in d.Vcpus)
-            Append(bytes, HvmSaveCode.MTRR, v.Id, new byte[MtrrSize]);
+            Append(bytes, HvmSaveCode.MTRR, v.Id, v.Mtrr);
         Append(bytes, HvmSaveCode.END, 0, []);
         return [.. bytes];
     }

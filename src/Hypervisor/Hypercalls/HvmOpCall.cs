@@ -54,12 +54,8 @@ internal static class HvmOpCall
         }
 
         if (set)
-        {
-            d.HvmParams[p.Index] = p.Value;
-            return 0;
-        }
-
-        p.Value = d.HvmParams[p.Index];
+            return HvmParams.Set(c, d, (HvmParam)p.Index, p.Value).ToResult();
+        p.Value = HvmParams.Get(d, (HvmParam)p.Index);
         return c.Memory.TryWriteStruct(arg, p) ? 0 : XenErrno.EFAULT.ToResult();
     }
 
@@ -67,7 +63,7 @@ internal static class HvmOpCall
     private static XenErrno Allowed(HvmParam index, bool bySelf, bool set, ulong old, ulong value)
     {
         if (index is HvmParam.PAE_ENABLED or HvmParam.DM_DOMAIN or HvmParam.BUFIOREQ_EVTCHN
-            or (>= HvmParam.MEMORY_EVENT_CR0 and <= HvmParam.MEMORY_EVENT_SINGLE_STEP) or HvmParam.MEMORY_EVENT_MSR)
+            or (>= HvmParam.MEMORY_EVENT_CR0 and <= HvmParam.MEMORY_EVENT_SINGLE_STEP) or HvmParam.MEMORY_EVENT_MSR or HvmParam.NESTEDHVM)
             return XenErrno.EINVAL;
         if (bySelf)
         {

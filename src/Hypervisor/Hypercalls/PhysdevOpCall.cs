@@ -11,6 +11,9 @@ internal static class PhysdevOpCall
 {
     private const uint MaxPorts = 65536;
 
+    /// <summary>IOBMP_BYTES.</summary>
+    private const ulong BitmapBytes = 8192;
+
     public static long Do(HypercallCall c)
     {
         VirtualAddress arg = new(c.A2);
@@ -31,7 +34,10 @@ internal static class PhysdevOpCall
             case PhysdevOp.set_iobitmap:
                 if (!c.Memory.TryReadRecord(arg, c.Abi, out PhysdevSetIobitmap bitmap))
                     return XenErrno.EFAULT.ToResult();
-                return bitmap.NrPorts > MaxPorts ? XenErrno.EINVAL.ToResult() : 0;
+                if (c.Vcpu is not { } owner || !owner.Memory.IsGuestRange(bitmap.Bitmap, BitmapBytes) || bitmap.NrPorts > MaxPorts)
+                    return XenErrno.EINVAL.ToResult();
+                (owner.IoBitmap, owner.IoBitmapLimit) = (bitmap.Bitmap, bitmap.NrPorts);
+                return 0;
             case PhysdevOp.apic_read or PhysdevOp.apic_write or PhysdevOp.alloc_irq_vector or PhysdevOp.manage_pci_add
                 or PhysdevOp.manage_pci_remove or PhysdevOp.restore_msi or PhysdevOp.manage_pci_add_ext or PhysdevOp.setup_gsi
                 when !c.Caller.IsPrivileged:

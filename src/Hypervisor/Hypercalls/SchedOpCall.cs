@@ -28,7 +28,10 @@ internal static class SchedOpCall
                 Shutdown(c.Caller, shutdown.Reason);
                 return 0;
             case SchedOp.shutdown_code:
-                return c.Memory.TryReadStruct(arg, out SchedShutdown _) ? 0 : XenErrno.EFAULT.ToResult();
+                if (!c.Memory.TryReadStruct(arg, out SchedShutdown announced))
+                    return XenErrno.EFAULT.ToResult();
+                c.Caller.ShutdownCode ??= (byte)announced.Reason;
+                return 0;
             case SchedOp.poll:
                 return Poll(c, arg);
             case SchedOp.remote_shutdown:

@@ -153,7 +153,7 @@ public sealed class PageTableRules
         Mfn mfn = new(Pte.FrameOf(entry));
         if (!_frames.IsValid(mfn) || _frames[mfn].Owner == DomainId.Io.Value)
         {
-            return frameOwner.HasDeviceAccess
+            return frameOwner.Io.Frames.Contains(mfn.Value, mfn.Value)
                 ? XenErrno.None
                 : _types.Refuse(domain, table, _xen.Profile.MmioForbidden, $"Non-privileged ({frameOwner.Id.Value}) attempt to map I/O space {mfn.Value:x8}");
         }

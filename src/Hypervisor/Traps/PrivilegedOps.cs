@@ -35,7 +35,7 @@ internal static class PrivilegedOps
         bool kernel = GuestBounce.InKernel(v);
         switch (exit.Operation)
         {
-            case PrivilegedOperation.In or PrivilegedOperation.Out when v.Iopl >= (kernel ? 1 : 3):
+            case PrivilegedOperation.In or PrivilegedOperation.Out when GuestIoOkay(v, kernel, (uint)exit.Operand, (uint)exit.Size):
                 Port(v, exit);
                 break;
             case PrivilegedOperation.Cli or PrivilegedOperation.Sti when v.Iopl >= (kernel ? 1 : 3):
@@ -92,6 +92,22 @@ internal static class PrivilegedOps
 
         v.Cpu.Rip = exit.NextRip;
         return true;
+    }
+
+    /// <summary>guest_io_okay: by the virtual IOPL, or a clear bit for each port in the guest's own bitmap.</summary>
+    private static bool GuestIoOkay(Vcpu v, bool kernel, uint port, uint bytes)
+    {
+        if (v.Iopl >= (kernel ? 1 : 3))
+            return true;
+        if (v.IoBitmapLimit <= port + bytes)
+            return false;
+
+        // What cannot be read permits nothing. A user program's bitmap is its kernel's: read with ring 0's rights.
+        Span<byte> bits = [0xFF, 0xFF];
+        if (!v.Memory.TryRead(new VirtualAddress(v.IoBitmap + (port >> 3)), bits))
+            bits.Fill(0xFF);
+        uint mask = bits[0] | ((uint)bits[1] << 8);
+        return (mask & (((1u << (int)bytes) - 1) << (int)(port & 7))) == 0;
     }
 
     /// <param name="forced">A PV guest asks Xen; otherwise the processor answers it.</param>

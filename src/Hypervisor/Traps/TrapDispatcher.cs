@@ -2,6 +2,7 @@ using XenSim.Guest.Cpu;
 using XenSim.Hypervisor.Domains;
 using XenSim.Hypervisor.Memory;
 using XenSim.Hypervisor.Public.Events;
+using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Hypervisor.Scheduling;
 
 namespace XenSim.Hypervisor.Traps;
@@ -10,6 +11,8 @@ namespace XenSim.Hypervisor.Traps;
 /// <remarks>Source: RELEASE-4.0.4 xen/arch/x86/traps.c: do_page_fault, do_general_protection, do_invalid_op, do_device_not_available.</remarks>
 internal sealed class TrapDispatcher
 {
+    private const byte DebugException = 1;
+    private const byte Breakpoint = 3;
     private const byte InvalidOpcode = 6;
     private const byte DeviceNotAvailable = 7;
     private const byte GeneralProtection = 13;
@@ -201,6 +204,13 @@ internal sealed class TrapDispatcher
             return;
         }
 
+        if (exit.Vector == Breakpoint && kernel && v.Domain.DebuggerAttached)
+        {
+            v.Cpu.Rip = exit.NextRip;
+            PauseForDebugger(v);
+            return;
+        }
+
         // permit_softint: the guest's own gate decides; breakpoint and overflow are open to all.
         bool permitted = exit.Vector is 3 or 4 || v.TrapTable[exit.Vector].Dpl >= (kernel ? 1 : 3);
         if (permitted && v.TrapTable[exit.Vector].Address != 0)
@@ -213,10 +223,22 @@ internal sealed class TrapDispatcher
         Bounce(v, GeneralProtection, ((uint)exit.Vector << 3) | 2, exit);
     }
 
+    /// <summary>domain_pause_for_debugger, from debugger_trap_entry: the tools are told and may unpause the domain.</summary>
+    /// <remarks>Source: RELEASE-4.0.4 xen/include/asm-x86/debugger.h, xen/common/domain.c; stable-4.17 xen/arch/x86/traps.c: do_int3, do_debug, gdbsx.c.</remarks>
+    private void PauseForDebugger(Vcpu v)
+    {
+        v.Domain.PauseByController();
+        _xen.SchedulePending = true;
+        _xen.RaiseGlobalVirq(Virq.DEBUGGER);
+    }
+
     private void Exception(Vcpu v, in CpuExit exit)
     {
         switch (exit.Vector)
         {
+            case DebugException or Breakpoint when v.Domain.DebuggerAttached && GuestBounce.InKernel(v):
+                PauseForDebugger(v);
+                return;
             case PageFault:
                 OnPageFault(v, exit);
                 return;

@@ -19,7 +19,7 @@ internal static class BootCommand
         Argument<string> Kernel, DefaultedOption<GuestType> Type, Option<bool> Dom0, Option<string?> Ramdisk, Option<string?> CommandLine, DefaultedOption<ulong> Memory,
         DefaultedOption<ulong> Vcpus, DefaultedOption<XenRelease> Release, DefaultedOption<CpuVendor> Vendor, DefaultedOption<int> HostBits, Option<bool> Supervisor, DefaultedOption<ulong> HostMemory,
         DefaultedOption<Until> Until, DefaultedOption<ulong> MaxInstructions, Option<string?> Trace, Option<string?> Input,
-        Option<string[]> Notes, Option<GuestTrial[]> Tries, Option<bool> Viridian);
+        Option<string?> XenCommandLine, Option<string[]> Notes, Option<GuestTrial[]> Tries, Option<bool> Viridian);
 
     public static Command Build(Terminal terminal)
     {
@@ -42,7 +42,7 @@ internal static class BootCommand
             """)
         {
             given.Kernel, given.Type, given.Dom0, given.Ramdisk, given.CommandLine, given.Memory, given.Vcpus, given.Release, given.Vendor,
-            given.HostBits, given.Supervisor, given.HostMemory, given.Until, given.MaxInstructions, given.Notes, given.Tries, given.Viridian, given.Trace, given.Input, Options.Verbosity(),
+            given.HostBits, given.Supervisor, given.HostMemory, given.XenCommandLine, given.Until, given.MaxInstructions, given.Notes, given.Tries, given.Viridian, given.Trace, given.Input, Options.Verbosity(),
         };
         command.SetAction(parsed => (int)BootRun.Execute(
             ReadOptions(parsed, given), parsed.GetValue(given.Trace), Options.CountVerbosity(parsed), stages: false, terminal));
@@ -66,6 +66,7 @@ internal static class BootCommand
         Options.Number("--max-instructions", "Give up after so many guest instructions.", "N", 20_000_000_000, 1, long.MaxValue),
         new Option<string?>("--trace") { Description = "Write all events to this file as JSON Lines.", HelpName = "FILE.jsonl" },
         new Option<string?>("--input") { Description = "Type this file into the guest's console; - is standard input, read to its end first.", HelpName = "FILE" },
+        new Option<string?>("--xen-cmdline") { Description = "Xen's own command line, as in dom0_mem=128M.", HelpName = "TEXT" },
         new Option<string[]>("--note")
         {
             Description = "A built-in guest's Xen note that differs: a number, a text, or absent. May be repeated.",
@@ -93,6 +94,7 @@ internal static class BootCommand
                 Bits = given.HostBits.ValueIn(parsed),
                 SupervisorModeKernel = parsed.GetValue(given.Supervisor),
                 MemoryMiB = given.HostMemory.ValueIn(parsed),
+                CommandLine = parsed.GetValue(given.XenCommandLine) ?? "",
             },
             Guest = new GuestSpec
             {

@@ -70,14 +70,14 @@ public class GuestRunTests
     }
 
     /// <summary>Pages 0-3 are tables, mapped read-only in the L1; 4 is the code, 5-7 are the stack.</summary>
-    private static void Fill(Host host, Mfn[] f, int tables, byte[] code)
+    internal static void Fill(Host host, Mfn[] f, int tables, byte[] code)
     {
         for (int i = 0; i < f.Length; i++)
             Set(host, f[3], i, Pte.Make(f[i].Value, i < tables ? 0x25u : 0x67u));
         code.CopyTo(host.Xen.Memory.Writable(f[4].Value));
     }
 
-    private static RunStop Start(Host host, Domain d, ulong cr3, ushort cs, ushort ss)
+    internal static RunStop Start(Host host, Domain d, ulong cr3, ushort cs, ushort ss)
     {
         VcpuGuestContext c = new() { Flags = 0x24, KernelSs = ss, KernelSp = 0x8000 };
         c.UserRegs.Rip = Code;
@@ -93,6 +93,6 @@ public class GuestRunTests
         return host.Xen.Run(new RunLimits { Instructions = 1000 });
     }
 
-    private static void Set(Host host, Mfn table, int slot, ulong entry)
+    internal static void Set(Host host, Mfn table, int slot, ulong entry)
         => BitConverter.TryWriteBytes(host.Xen.Memory.Writable(table.Value)[(slot * 8)..], entry);
 }

@@ -40,6 +40,33 @@ public sealed class SessionTests
         Assert.DoesNotContain("bye", run.Output, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("4.17", "dom0=pvh")]
+    [InlineData("4.17", "dom0=shadow")]
+    [InlineData("4.0", "dom0_shadow")]
+    public void A_dom0_of_another_kind_stops_by_name(string release, string option)
+    {
+        ProgramRun run = ProgramRun.With("boot", "pv64", "--dom0", "--xen", release, "--xen-cmdline", option);
+        Assert.Equal(ExitCode.Unimplemented, run.Exit);
+        Assert.Contains($"not implemented: {option}", run.Error, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.Success, ProgramRun.With("boot", "pv64", "--dom0", "--xen", release, "--xen-cmdline", $"dom0=pv {option}=no").Exit);
+    }
+
+    [Fact]
+    public void An_option_of_Xen_that_has_no_effect_is_named()
+        => Assert.Contains("xensim: Xen's option tsc: it has no effect here", ProgramRun.With("boot", "pv64", "-v", "--xen-cmdline", "dom0_mem=64M tsc=skewed noreboot").Error, StringComparison.Ordinal);
+
+    [Fact]
+    public void A_guest_is_varied_on_the_command_line()
+    {
+        ProgramRun run = ProgramRun.With("boot", "pv64", "--try", "domctl", "--try", "unknown-hypercall", "--note", "GUEST_VERSION=varied");
+        Assert.Contains("tried domctl version 21: answered -1\n", run.Output, StringComparison.Ordinal);
+        Assert.Contains("tried hypercall 63: answered -38\n", run.Output, StringComparison.Ordinal);
+        Assert.Contains("FEATURE", ProgramRun.With("boot", "pv64", "--note", "FEATURE=x").Error, StringComparison.Ordinal);
+        Assert.Contains("did you mean \"domctl\"", ProgramRun.With("boot", "pv64", "--try", "domctll").Error, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("hvm cannot try domctl", ProgramRun.With("boot", "hvm", "--try", "domctl").Error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_limit_has_its_own_exit_code()
     {

@@ -179,7 +179,11 @@ internal static class Dom0Load
     public static StageOutcome SetPermissions(BootContext c)
     {
         c.Permissions = Dom0Permissions.For(c.Host.Firmware, c.MemoryMap, c.CommandLine.Option("dom0_ioports_disable"), line => c.Print(line));
-        c.Xen.HardwareDomainPermissions = c.Permissions;
+        IoCapabilities io = c.Dom0!.Io;
+        foreach (IoRange denied in c.Permissions.DeniedPorts)
+            io.Ports.Remove(denied.First, denied.Last);
+        foreach (IoRange denied in c.Permissions.DeniedFrames)
+            io.Frames.Remove(denied.First, denied.Last);
         return StageOutcome.Ok;
     }
 

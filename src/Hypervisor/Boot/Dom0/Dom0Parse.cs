@@ -24,10 +24,29 @@ internal static class Dom0Parse
 
     public static StageOutcome Begin(BootContext c)
     {
+        RefuseOtherKinds(c);
         c.Print(c.Xen.Options.Release == XenRelease.V4_0 ? "*** LOADING DOMAIN 0 ***" : "*** Building a PV Dom0 ***");
         c.Build = new Dom0Build(c.Dom0!, c.Image!);
         c.Dom0!.MaxPages = uint.MaxValue;
         return StageOutcome.Ok;
+    }
+
+    /// <summary>A dom0 in a hardware virtual machine, or on shadow tables, is not built here.</summary>
+    /// <remarks>Source: RELEASE-4.0.4 xen/arch/x86/domain_build.c: opt_dom0_shadow; stable-4.17 xen/arch/x86/dom0_build.c: parse_dom0_param.</remarks>
+    private static void RefuseOtherKinds(BootContext c)
+    {
+        if (c.Xen.Options.Release == XenRelease.V4_0)
+        {
+            if (c.CommandLine.Flag("dom0_shadow"))
+                c.Xen.NotImplemented("dom0_shadow", "dom0 runs on its own page tables only", ours: true);
+            return;
+        }
+
+        string[] words = c.CommandLine.Option("dom0")?.Split(',') ?? [];
+        if (words.LastOrDefault(w => w is "pv" or "pvh") == "pvh")
+            c.Xen.NotImplemented("dom0=pvh", "dom0_construct_pvh is not simulated", ours: true);
+        if (words.LastOrDefault(w => w.TrimStart('n', 'o', '-').StartsWith("shadow", StringComparison.Ordinal)) is "shadow" or "shadow=1" or "shadow=yes" or "shadow=true" or "shadow=on" or "shadow=enable")
+            c.Xen.NotImplemented("dom0=shadow", "dom0 runs on its own page tables only", ours: true);
     }
 
     /// <summary>bzimage_parse leaves anything alone that is no bzImage; unpacking one is the boot loader's part here.</summary>

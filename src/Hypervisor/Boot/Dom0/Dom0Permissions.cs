@@ -1,10 +1,8 @@
 using XenSim.Hypervisor.Boot.Hosts;
+using XenSim.Hypervisor.Domains;
 using XenSim.Hypervisor.Public.Numbers;
 
 namespace XenSim.Hypervisor.Boot.Dom0;
-
-/// <summary>An inclusive range of ports or frames.</summary>
-public readonly record struct IoRange(ulong First, ulong Last);
 
 /// <summary>What dom0, which is permitted all I/O, is then denied.</summary>
 /// <remarks>Source: RELEASE-4.0.4 xen/arch/x86/domain_build.c: construct_dom0; stable-4.17 dom0_build.c: dom0_setup_permissions.</remarks>
