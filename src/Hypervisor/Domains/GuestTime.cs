@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Boundary;
 using XenSim.Hypervisor.Public.Wire;
 
 namespace XenSim.Hypervisor.Domains;
@@ -22,7 +23,7 @@ internal static class GuestTime
     {
         UpdateSystemTime(v, force: false);
         if (v.RunstateArea != 0)
-            v.RunstateStale = !WriteRunstate(v, new VirtualAddress(v.RunstateArea));
+            v.RunstateStale = !WriteRunstate(v, v.Memory, new VirtualAddress(v.RunstateArea));
     }
 
     /// <summary>
@@ -56,12 +57,12 @@ internal static class GuestTime
         if (v.TimeStale)
             v.TimeStale = !WriteSecondaryTime(v);
         if (v.RunstateStale)
-            v.RunstateStale = !WriteRunstate(v, new VirtualAddress(v.RunstateArea));
+            v.RunstateStale = !WriteRunstate(v, v.Memory, new VirtualAddress(v.RunstateArea));
     }
 
-    /// <summary>The runstate record of a vCPU, at a guest address.</summary>
-    public static bool WriteRunstate(Vcpu v, VirtualAddress at)
-        => v.Memory.TryWriteRecord(at, v.Domain.Abi, v.Runstate.At(v.Domain.Xen.VirtualNanoseconds));
+    /// <summary>The runstate record of a vCPU, at an address of whoever asks.</summary>
+    public static bool WriteRunstate(Vcpu v, ICallerMemory memory, VirtualAddress at)
+        => memory.TryWriteRecord(at, v.Domain.Abi, v.Runstate.At(v.Domain.Xen.VirtualNanoseconds));
 
     private static bool WriteSecondaryTime(Vcpu v)
         => v.Memory.TryWrite(new VirtualAddress(v.TimeArea), v.VcpuInfo.Bytes.Slice(SharedInfoLayout.TimeOffset, 32));

@@ -37,12 +37,17 @@ internal static class VcpuOpCall
             case VcpuOp.is_up:
                 return (v.PauseFlags & PauseFlags.Down) == 0 ? 1 : 0;
             case VcpuOp.get_runstate_info:
-                return GuestTime.WriteRunstate(v, arg) ? 0 : XenErrno.EFAULT.ToResult();
+                return GuestTime.WriteRunstate(v, c.Memory, arg) ? 0 : XenErrno.EFAULT.ToResult();
             case VcpuOp.register_runstate_memory_area:
                 if (!c.Memory.TryReadRecord(arg, c.Abi, out VcpuRegisterMemoryArea area))
                     return XenErrno.EFAULT.ToResult();
+                if (c.Vcpu is { } asking && !asking.Memory.IsGuestRange(area.Address, (ulong)WireRecord.Size<VcpuRunstateInfo>(c.Abi)))
+                    return XenErrno.EFAULT.ToResult();
                 v.RunstateArea = area.Address;
-                return area.Address == 0 || GuestTime.WriteRunstate(v, new VirtualAddress(area.Address)) ? 0 : XenErrno.EFAULT.ToResult();
+
+                // __copy_to_guest through the caller's tables; whether it went well is not asked.
+                GuestTime.WriteRunstate(v, c.Memory, new VirtualAddress(area.Address));
+                return 0;
             case VcpuOp.set_periodic_timer:
                 return SetPeriodic(c, v, arg);
             case VcpuOp.stop_periodic_timer:
