@@ -19,7 +19,7 @@ internal static class MemoryOp
             MemoryOpCommand.increase_reservation or MemoryOpCommand.decrease_reservation or MemoryOpCommand.populate_physmap => Reservations.Do(c, op),
             MemoryOpCommand.maximum_ram_page => (long)c.Xen.Frames.FrameCount,
             MemoryOpCommand.current_reservation or MemoryOpCommand.maximum_reservation or MemoryOpCommand.maximum_gpfn => DomainStatistic(c, op),
-            MemoryOpCommand.exchange => Reservations.Exchange(c),
+            MemoryOpCommand.exchange => MemoryExchangeOp.Do(c),
             MemoryOpCommand.machphys_mfn_list => MachphysMfnList(c, c.Abi == Abi.X64 ? c.Xen.M2p.Frames : c.Xen.M2p.CompatFrames),
             MemoryOpCommand.machphys_compat_mfn_list when !Is40(c) => MachphysMfnList(c, c.Xen.M2p.CompatFrames),
             MemoryOpCommand.machphys_mapping when !c.Caller.IsHvm => MachphysMapping(c),

@@ -7,7 +7,7 @@ using XenSim.Hypervisor.Public.Wire;
 
 namespace XenSim.Hypervisor.Hypercalls;
 
-/// <summary>populate_physmap, increase_reservation, decrease_reservation, exchange: the number of extents done is the only answer.</summary>
+/// <summary>populate_physmap, increase_reservation, decrease_reservation: the number of extents done is the only answer.</summary>
 /// <remarks>Source: RELEASE-4.0.4 xen/common/memory.c: populate_physmap, increase_reservation, decrease_reservation; page_alloc.c: assign_pages.</remarks>
 internal static class Reservations
 {
@@ -37,13 +37,6 @@ internal static class Reservations
         while (done < r.NrExtents && OneExtent(c, op, d, r, done, (int)bits))
             done++;
         return (long)done;
-    }
-
-    /// <summary>XENMEM_exchange: gives frames up and gets others, in order 0 as guests use it for address-limited buffers.</summary>
-    public static long Exchange(HypercallCall c)
-    {
-        c.Xen.NotImplemented("XENMEM_exchange", "memory_exchange answers -ENOSYS", ours: false);
-        return XenErrno.ENOSYS.ToResult();
     }
 
     private static bool OneExtent(HypercallCall c, MemoryOpCommand op, Domain d, in MemoryReservation r, ulong index, int bits)
