@@ -1,4 +1,5 @@
 using BenchmarkDotNet.Running;
+using XenSim.Benchmarks.Compare;
 
 namespace XenSim.Benchmarks;
 
@@ -8,11 +9,17 @@ public static class Program
     /// <summary>With this argument the program ends at once: what a .NET console program costs that does nothing.</summary>
     public const string Empty = "--empty";
 
+    /// <summary>With this argument and the image that compare.sh makes: the comparison with other emulators.</summary>
+    private const string Compared = "--compare";
+
     public static int Main(string[] args)
     {
         if (args is [Empty])
             return 0;
-        Measure(args);
+        if (args is [Compared, { } image])
+            Comparison.Run(image);
+        else
+            Measure(args);
         return 0;
     }
 
