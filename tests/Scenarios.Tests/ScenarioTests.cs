@@ -7,16 +7,16 @@ namespace XenSim.Scenarios.Tests;
 /// <summary>Every scenario file is a test under its own name.</summary>
 public sealed class ScenarioTests
 {
-    private static readonly string s_folder = FindFolder();
+    internal static readonly string Folder = FindFolder();
 
     public static IEnumerable<TheoryDataRow<string>> Files
-        => ScenarioFile.Find([s_folder]).Select(f => new TheoryDataRow<string>(Path.GetRelativePath(s_folder, f)) { TestDisplayName = Path.GetRelativePath(s_folder, f) });
+        => ScenarioFile.Find([Folder]).Select(f => new TheoryDataRow<string>(Path.GetRelativePath(Folder, f)) { TestDisplayName = Path.GetRelativePath(Folder, f) });
 
     [Theory]
     [MemberData(nameof(Files))]
     public void The_scenario_holds(string file)
     {
-        ScenarioResult result = ScenarioRunner.Run(ScenarioFile.Load(Path.Combine(s_folder, file)), TestContext.Current.CancellationToken);
+        ScenarioResult result = ScenarioRunner.Run(ScenarioFile.Load(Path.Combine(Folder, file)), TestContext.Current.CancellationToken);
         string mismatches = string.Join(Environment.NewLine, result.Mismatches.Select(m => $"{file}:{m.Mark?.Line}: {m.Keyword}: {m.Text}"));
         Assert.True(result.Verdict == ExitCode.Success, $"{result.Verdict}: {result.Outcome.Detail}{Environment.NewLine}{mismatches}");
     }
@@ -24,7 +24,7 @@ public sealed class ScenarioTests
     [Fact]
     public void Every_path_release_and_flavour_has_a_scenario()
     {
-        Scenario[] all = [.. ScenarioFile.Find([s_folder]).Select(ScenarioFile.Load)];
+        Scenario[] all = [.. ScenarioFile.Find([Folder]).Select(ScenarioFile.Load)];
         Assert.Equal(4, all.Select(s => s.Session.Path).Distinct().Count());
         Assert.Equal(2, all.Select(s => s.Session.Release).Distinct().Count());
         Assert.Equal(2, all.Select(s => s.Session.Host.Vendor).Distinct().Count());
@@ -33,7 +33,7 @@ public sealed class ScenarioTests
 
     [Fact]
     public void No_two_scenarios_have_the_same_name()
-        => Assert.Distinct(ScenarioFile.Find([s_folder]).Select(f => ScenarioFile.Load(f).Name));
+        => Assert.Distinct(ScenarioFile.Find([Folder]).Select(f => ScenarioFile.Load(f).Name));
 
     /// <summary>The folder is beside the solution, above wherever the tests were built to.</summary>
     private static string FindFolder()

@@ -80,7 +80,8 @@ internal static class ScenarioLanguage
         Field<GuestSpec>.Of("memory", "The guest's memory in MiB.", new NumberShape(1, MostMemoryMiB), (g, v) => g with { MemoryMiB = v }),
         Field<GuestSpec>.Of("vcpus", "Number of vCPUs.", new NumberShape(1, 32), (g, v) => g with { Vcpus = (uint)v }),
         Field<GuestSpec>.Of("name", "The domain's name.", new TextShape("a name", 64), (g, v) => g with { Name = v }),
-    ]);
+    ],
+    OptionRules.CheckGuest);
 
     private static readonly ObjectShape<SessionLimits> s_limits = new("limits", new SessionLimits(),
     [

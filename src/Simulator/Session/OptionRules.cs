@@ -1,5 +1,4 @@
 using XenSim.Hypervisor.Public;
-using XenSim.Simulator.BuiltInGuests;
 
 namespace XenSim.Simulator.Session;
 
@@ -17,10 +16,16 @@ public static class OptionRules
         { Path: BootPath.DomU or BootPath.Stubdom, Guest.Type: not GuestType.Pv } => "a guest of type hvm or pvh comes up on the path hvm",
         { Path: BootPath.Dom0, Guest.Type: not GuestType.Pv } => "dom0 is a guest of type pv",
         { Guest.Type: GuestType.Pvh, Release: XenRelease.V4_0 } => "PVH came after Xen 4.0: use type hvm or xen 4.17",
-        { Guest: { BuiltIn: null, Variant.IsShipped: false } } => "only a built-in guest's image can be varied: notes, xen-guest and tries do not go with a kernel file",
-        { Guest.BuiltIn: { } guest } when o.Guest.Variant.Tries.FirstOrDefault(t => !guest.Trials.Contains(t), (GuestTrial)(-1)) is >= 0 and var trial
-            => $"{guest.Name} cannot try {GuestWords.NameOf(trial)}: it knows {string.Join(", ", guest.Trials.Select(GuestWords.NameOf))}",
         { Guest.Viridian: true, Guest.Type: not GuestType.Hvm } => "viridian is for guests of type hvm",
+        _ => CheckGuest(o.Guest),
+    };
+
+    /// <summary>What does not fit together in the guest alone.</summary>
+    public static string? CheckGuest(GuestSpec guest) => guest switch
+    {
+        { BuiltIn: null, Variant.IsShipped: false } => "only a built-in guest's image can be varied: notes, xen-guest and tries do not go with a kernel file",
+        { BuiltIn: { } kernel } when guest.Variant.Tries.Where(t => !kernel.Trials.Contains(t)).Select(GuestWords.NameOf).FirstOrDefault() is { } trial
+            => $"{kernel.Name} cannot try {trial}: it knows {string.Join(", ", kernel.Trials.Select(GuestWords.NameOf))}",
         _ => null,
     };
 }

@@ -59,9 +59,34 @@ internal sealed class MapShape<TKey, T>(string what, IShape<TKey> key, IShape<T>
 
     public JsonObject Schema()
     {
-        JsonObject schema = new() { ["type"] = "object", ["minProperties"] = 1, ["additionalProperties"] = item.Schema() };
+        JsonObject schema = new() { ["type"] = "object", ["minProperties"] = 1 };
         if (key.Schema()["enum"] is JsonArray names)
-            schema["propertyNames"] = new JsonObject { ["enum"] = new JsonArray([.. names.Select(n => (JsonNode)n!.ToString())]) };
+        {
+            // Named one by one, so that an editor can complete them.
+            schema["properties"] = new JsonObject(names.Select(n => KeyValuePair.Create<string, JsonNode?>($"{n}", Described($"{n}"))));
+            schema["additionalProperties"] = false;
+        }
+        else if (KeyPattern(key.Schema()) is { } pattern)
+        {
+            schema["patternProperties"] = new JsonObject { [pattern] = item.Schema() };
+            schema["additionalProperties"] = false;
+        }
+        else
+        {
+            schema["additionalProperties"] = item.Schema();
+        }
+
+        return schema;
+    }
+
+    /// <summary>The pattern of keys that are numbers: JSON knows keys as strings only.</summary>
+    private static string? KeyPattern(JsonObject schema)
+        => schema["anyOf"] is JsonArray forms ? forms.Select(f => f?["pattern"]?.ToString()).FirstOrDefault(p => p is not null) : null;
+
+    private JsonObject Described(string name)
+    {
+        JsonObject schema = item.Schema();
+        schema["description"] = $"{name}: one of the {what}.";
         return schema;
     }
 }
