@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using XenSim.Hypervisor.Public.Elf;
 using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Simulator.BuiltInGuests;
 
