@@ -168,6 +168,9 @@ public sealed class Domain : IDisposable
     /// <summary>shutdown_code: the reason that a shutdown will have, once somebody has given one (SCHEDOP_shutdown_code does so beforehand); null: none yet.</summary>
     public uint? ShutdownCode { get; internal set; }
 
+    /// <summary>The vCPU on which Xen gave the domain up; null: it has not, or the domain asked for its own end.</summary>
+    public Vcpu? CrashedVcpu { get; private set; }
+
     /// <summary>The stub domain's target (XEN_DOMCTL_set_target).</summary>
     public Domain? Target { get; internal set; }
 
@@ -287,6 +290,14 @@ public sealed class Domain : IDisposable
         if (IsShuttingDown || IsDying)
             return;
         Xen.Log(LogLevel.Error, reason);
+        if (vcpu is not null)
+        {
+            CrashedVcpu = vcpu;
+            Xen.Log(LogLevel.Error, $"Domain {Id.Value} (vcpu#{vcpu.Id}) crashed on cpu#0:");
+            foreach (string line in Traps.ExecutionState.Lines(vcpu))
+                Xen.Log(LogLevel.Error, line);
+        }
+
         vcpu?.Fire(VcpuTrigger.Crash);
         Shutdown(3);
     }

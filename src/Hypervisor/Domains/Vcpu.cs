@@ -28,6 +28,10 @@ public readonly record struct GuestTrap(ushort Cs, ulong Address, byte Flags)
     public bool MasksEvents => (Flags & 4) != 0;
 }
 
+/// <summary>An exception that could not be given to the guest.</summary>
+/// <param name="FaultAddress">Of a page fault.</param>
+public readonly record struct UnhandledTrap(byte Vector, uint ErrorCode, ulong? FaultAddress);
+
 /// <summary>A callback that a PV guest registered.</summary>
 public readonly record struct GuestCallback(ushort Cs, ulong Address, bool MasksEvents);
 
@@ -111,6 +115,12 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
 
     /// <summary>LDT pages that are mapped, by index; faults fill them in.</summary>
     internal Mfn[] LdtFrames { get; } = CreateLdtFrames();
+
+    /// <summary>The last exception for which the guest had no handler.</summary>
+    public UnhandledTrap? Unhandled { get; internal set; }
+
+    /// <summary>Number of the last hypercall, and where it was made.</summary>
+    public (uint Number, ulong InstructionPointer) LastHypercall => (Call.Number, Call.InstructionPointer);
 
     /// <summary>GS bases of the two modes of a 64-bit guest; the running mode's is in the CPU.</summary>
     public ulong GsBaseKernel { get; internal set; }

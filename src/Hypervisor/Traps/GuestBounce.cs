@@ -26,7 +26,7 @@ internal static class GuestBounce
     public static void Enter(Vcpu v, GuestCallback to, uint? errorCode = null)
     {
         if (to.Address == 0 || !(v.Domain.Is32BitPv ? Enter32(v, to, errorCode) : Enter64(v, to, errorCode)))
-            v.Domain.Crash(v, $"domain_crash_sync called from entry.S (fault at rip {v.Cpu.Rip:x})");
+            v.Domain.Crash(v, "domain_crash_sync called from entry.S");
     }
 
     /// <summary>guest_kernel_mode.</summary>

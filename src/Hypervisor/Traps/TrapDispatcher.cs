@@ -323,10 +323,25 @@ internal sealed class TrapDispatcher
             return;
         }
 
-        // RELEASE-4.0.4 traps.c: do_guest_trap, propagate_page_fault; stable-4.17 pv/traps.c: pv_inject_event.
-        string name = vector < _names.Length ? _names[vector] : "???";
-        _xen.Log(LogLevel.Warn, $"{v.Domain.Id}v{v.Id} Unhandled {name} fault/trap [#{vector}] at {v.Cpu.Rip:x} [ec={errorCode ?? 0:x4}]");
+        ReportUnhandled(v, vector, errorCode ?? 0, exit.Address);
         GuestBounce.Trap(v, vector, errorCode);
+    }
+
+    /// <summary>RELEASE-4.0.4 traps.c: do_guest_trap (a debug build's line), propagate_page_fault; stable-4.17 pv/traps.c: pv_inject_event.</summary>
+    private void ReportUnhandled(Vcpu v, byte vector, uint errorCode, ulong address)
+    {
+        bool v40 = _xen.Profile.Release == Public.XenRelease.V4_0;
+        v.Unhandled = new UnhandledTrap(vector, errorCode, vector == PageFault ? address : null);
+        if (!v40)
+            _xen.Log(LogLevel.Error, $"d{v.Domain.Id.Value}v{v.Id} Unhandled: vec {vector}, {(vector < _vectors.Length ? _vectors[vector] : "???")}[{errorCode:x4}]");
+        else if (vector == PageFault)
+            _xen.Log(LogLevel.Error, $"d{v.Domain.Id.Value}:v{v.Id}: unhandled page fault (ec={errorCode:X4})");
+        else if (_xen.Options.DebugBuild)
+            _xen.Log(LogLevel.Warn, $"d{v.Domain.Id.Value}:v{v.Id}: Unhandled {(vector < _names.Length ? _names[vector] : "???")} fault/trap [#{vector}] on VCPU {v.Id} [ec={errorCode:x4}]");
+        if (vector != PageFault)
+            return;
+        foreach (string line in ExecutionState.PageWalk(v, address))
+            _xen.Log(LogLevel.Error, line);
     }
 
     private static void Inject(Vcpu v, byte vector, uint? errorCode)
@@ -334,6 +349,12 @@ internal sealed class TrapDispatcher
         if (!v.Cpu.Inject(vector, errorCode is not null, errorCode ?? 0))
             v.Domain.Crash(v, "Triple fault");
     }
+
+    // vector_name of stable-4.17 xen/arch/x86/traps.c.
+    private static readonly string[] _vectors =
+    [
+        "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "CSO", "#TS", "#NP", "#SS", "#GP", "#PF", "SPV", "#MF", "#AC", "#MC", "#XM", "#VE", "#CP",
+    ];
 
     // trapstr of RELEASE-4.0.4 xen/arch/x86/traps.c.
     private static readonly string[] _names =

@@ -22,6 +22,8 @@ internal static class BootRun
         using (session = new BootSession(options, consumers))
         {
             SessionOutcome outcome = session.Run(terminal.Stop);
+            foreach (string line in session.ExplainCrash())
+                terminal.Error.WriteLine($"xensim: {line}");
             terminal.Error.WriteLine($"xensim: {outcome.Detail}");
             return CodeFor(outcome);
         }

@@ -103,6 +103,9 @@ public sealed class BootSession : IDisposable
         return new ToolBoot(_options, Xen, Events, _faults).Create().Machine.Declaration.GetInfo();
     }
 
+    /// <summary>Why Xen gave the guest up, in words; empty when it did not.</summary>
+    public IReadOnlyList<string> ExplainCrash() => CrashExplanation.For(Xen, FindSubject());
+
     /// <summary>What is left of the subject; null when it is gone.</summary>
     public Domain? FindSubject() => Subject is { } id ? Xen.FindDomain(id) : null;
 
