@@ -83,6 +83,8 @@ internal sealed unsafe class Translator
 
     public bool IsRegister(int operand) => Instruction.GetOpKind(operand) == OpKind.Register;
 
+    public bool IsImmediate(int operand) => operand < Instruction.OpCount && Instruction.GetOpKind(operand) == OpKind.Immediate8;
+
     public bool IsMemory(int operand) => Instruction.GetOpKind(operand) == OpKind.Memory;
 
     /// <summary>Byte offset of a general register operand in <see cref="CpuState"/>.</summary>
@@ -162,7 +164,8 @@ internal sealed unsafe class Translator
         }
     }
 
-    private int SizeOf(int operand)
+    /// <summary>Unit: bytes.</summary>
+    public int SizeOf(int operand)
     {
         if (Instruction.GetOpKind(operand) == OpKind.Register)
             return Instruction.GetOpRegister(operand).GetSize();

@@ -21,11 +21,20 @@ public sealed unsafe partial class VirtualCpu
         return true;
     }
 
-    /// <summary>Bits 255:128 of all YMM registers become zero, their initial state.</summary>
-    public void ClearYmmHigh()
+    /// <summary>Bits 255:128 of YMM0-15, 16 bytes each: component 2 of XSAVE's standard format.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The image is shorter than 256 bytes.</exception>
+    public void SaveYmmHigh(Span<byte> image)
     {
         for (int i = 0; i < 32; i++)
-            _s->YmmHigh[i] = 0;
+            BinaryPrimitives.WriteUInt64LittleEndian(image[(8 * i)..], _s->YmmHigh[i]);
+    }
+
+    /// <summary>The inverse of <see cref="SaveYmmHigh"/>.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The image is shorter than 256 bytes.</exception>
+    public void LoadYmmHigh(ReadOnlySpan<byte> image)
+    {
+        for (int i = 0; i < 32; i++)
+            _s->YmmHigh[i] = BinaryPrimitives.ReadUInt64LittleEndian(image[(8 * i)..]);
     }
 
     /// <summary>The 512-byte FXSAVE image of x87, MMX and SSE state. SDM vol. 1, table 10-2 (64-bit layout).</summary>

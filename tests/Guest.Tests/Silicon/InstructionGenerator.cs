@@ -61,6 +61,7 @@ internal sealed class InstructionGenerator(int seed)
         _random.NextBytes(s.Data);
         Span<byte> fx = s.Fx;
         _random.NextBytes(fx[160..416]);
+        _random.NextBytes(s.Ymm);
         fx[..160].Clear();
         // FCW 0x37f, MXCSR 0x1f80: all exceptions masked, round to nearest (SDM vol. 1, 8.1.5 and 10.2.3).
         fx[0] = 0x7F;
@@ -72,9 +73,10 @@ internal sealed class InstructionGenerator(int seed)
     /// <summary>Reads or writes MXCSR's exceptions: its operands are numbers.</summary>
     public static bool IsFloat(Code code) => FloatForms.Contains(code);
 
-    private static bool HasFloatOperands(Code code) => code.CpuidFeatures().Any(f => f is CpuidFeature.SSE or CpuidFeature.SSE2 or CpuidFeature.SSE3 or CpuidFeature.SSE4_1)
+    private static bool HasFloatOperands(Code code) => code.CpuidFeatures().Any(f => f is CpuidFeature.SSE or CpuidFeature.SSE2 or CpuidFeature.SSE3 or CpuidFeature.SSE4_1
+            or CpuidFeature.AVX or CpuidFeature.FMA or CpuidFeature.F16C)
         && code.Mnemonic().ToString() is var name
-        && (name.StartsWith("Cvt", StringComparison.Ordinal) || name.EndsWith("ps", StringComparison.Ordinal) || name.EndsWith("pd", StringComparison.Ordinal)
+        && (name.Contains("cvt", StringComparison.OrdinalIgnoreCase) || name.EndsWith("ps", StringComparison.Ordinal) || name.EndsWith("pd", StringComparison.Ordinal)
             || name.EndsWith("ss", StringComparison.Ordinal) || name.EndsWith("sd", StringComparison.Ordinal));
 
     /// <summary>Random x87 registers, tags, TOP and condition codes; now and then an exception is pending.</summary>
@@ -97,6 +99,7 @@ internal sealed class InstructionGenerator(int seed)
     {
         Span<byte> fx = s.Fx;
         FloatOperands.Fill(_random, fx[160..416]);
+        FloatOperands.Fill(_random, s.Ymm);
         Span<byte> data = s.Data;
         FloatOperands.Fill(_random, data[..512]);
         BitConverter.TryWriteBytes(fx[24..], FloatOperands.Mxcsr(_random));
@@ -121,7 +124,9 @@ internal sealed class InstructionGenerator(int seed)
             case OpCodeOperandKind.r16_or_mem: return Either(ref ins, ref s, operand, Register.AX + Number());
             case OpCodeOperandKind.r32_or_mem: return Either(ref ins, ref s, operand, Register.EAX + Number());
             case OpCodeOperandKind.r64_or_mem: return Either(ref ins, ref s, operand, Register.RAX + Number());
-            case OpCodeOperandKind.xmm_reg or OpCodeOperandKind.xmm_rm: return Reg(ref ins, operand, Register.XMM0 + _random.Next(16));
+            case OpCodeOperandKind.ymm_reg or OpCodeOperandKind.ymm_rm or OpCodeOperandKind.ymm_vvvv or OpCodeOperandKind.ymm_is4: return Reg(ref ins, operand, Register.YMM0 + _random.Next(16));
+            case OpCodeOperandKind.ymm_or_mem: return Either(ref ins, ref s, operand, Register.YMM0 + _random.Next(16));
+            case OpCodeOperandKind.xmm_reg or OpCodeOperandKind.xmm_rm or OpCodeOperandKind.xmm_vvvv or OpCodeOperandKind.xmm_is4: return Reg(ref ins, operand, Register.XMM0 + _random.Next(16));
             case OpCodeOperandKind.xmm_or_mem: return Either(ref ins, ref s, operand, Register.XMM0 + _random.Next(16));
             case OpCodeOperandKind.mm_reg or OpCodeOperandKind.mm_rm: return Reg(ref ins, operand, Register.MM0 + _random.Next(8));
             case OpCodeOperandKind.mm_or_mem: return Either(ref ins, ref s, operand, Register.MM0 + _random.Next(8));
@@ -221,7 +226,7 @@ internal sealed class InstructionGenerator(int seed)
     {
         MemorySize.Fxsave_512Byte or MemorySize.Fxsave64_512Byte => (ulong)(_random.Next(8) == 0 ? _random.Next(400) : 16 * _random.Next(32)),
         MemorySize.Xsave or MemorySize.Xsave64 => (ulong)(_random.Next(8) == 0 ? 16 * _random.Next(10) : 64 * _random.Next(4)),
-        _ => (ulong)(_random.Next(4) != 0 ? 16 * _random.Next(1, 12) : _random.Next(16, 200)),
+        _ => (ulong)(_random.Next(4) != 0 ? 16 * _random.Next(2, 14) : _random.Next(16, 200)),
     };
 
     /// <summary>A state image that is accepted more often than not: header of XSAVE, MXCSR, and the mask in EDX:EAX.</summary>

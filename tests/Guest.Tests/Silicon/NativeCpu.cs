@@ -12,6 +12,9 @@ internal struct SiliconState
     public ulong Rip;
     public ulong Rflags;
     public Bytes512 Fx;
+
+    /// <summary>Bits 255:128 of YMM0-15; zero where the host has no AVX.</summary>
+    public Bytes256 Ymm;
     public Bytes1024 Data;
 }
 
@@ -23,6 +26,12 @@ internal struct Words16
 
 [InlineArray(512)]
 internal struct Bytes512
+{
+    private byte _first;
+}
+
+[InlineArray(256)]
+internal struct Bytes256
 {
     private byte _first;
 }

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <sys/ucontext.h>
 
-struct state { uint64_t gpr[16], rip, rflags; uint8_t fx[512], data[1024]; };
+struct state { uint64_t gpr[16], rip, rflags; uint8_t fx[512], ymm[256], data[1024]; }; /* ymm: bits 255:128 of each */
 struct request { uint32_t length, pad; uint8_t code[16]; struct state in; };
 struct reply { int32_t trap, pad; uint64_t error, address; struct state out; };
 
@@ -17,11 +17,22 @@ struct reply { int32_t trap, pad; uint64_t error, address; struct state out; };
 #define CODE  0x40000000ull
 #define DATA  0x20000000ull
 #define WINDOW 0x800
-struct shared { uint64_t gpr[16], rflags, host_rsp, faulted, out_gpr[16], out_rflags; uint8_t fx[512] __attribute__((aligned(64))), out_fx[512] __attribute__((aligned(64))); };
+struct shared { uint64_t gpr[16], rflags, host_rsp, faulted, out_gpr[16], out_rflags; uint8_t fx[512] __attribute__((aligned(64))), out_fx[512] __attribute__((aligned(64))), avx[832] __attribute__((aligned(64))), out_avx[832] __attribute__((aligned(64))); };
 #define S ((struct shared *)STATE)
 _Static_assert(__builtin_offsetof(struct shared, rflags) == 0x80 && __builtin_offsetof(struct shared, out_gpr) == 0x98 &&
     __builtin_offsetof(struct shared, out_rflags) == 0x118 && __builtin_offsetof(struct shared, fx) == 0x140 &&
-    __builtin_offsetof(struct shared, out_fx) == 0x340, "run_one below uses these offsets");
+    __builtin_offsetof(struct shared, out_fx) == 0x340 &&
+    __builtin_offsetof(struct shared, avx) == 0x540 && __builtin_offsetof(struct shared, out_avx) == 0x880, "run_one below uses these offsets");
+
+/* The upper halves travel in an XSAVE area of their own: component 2 at offset 576. */
+int has_avx;
+static void ymm_out(uint8_t *to, const uint8_t *area)
+{
+    uint64_t present;
+    memcpy(&present, area + 512, 8);
+    if (has_avx && present & 4) memcpy(to, area + 576, 256);
+    else memset(to, 0, 256);
+}
 
 extern void run_one(void);
 extern char leave[], leave_fault[];
@@ -30,6 +41,7 @@ __asm__(
     " push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
     " mov %rsp, 0x50000088\n"
     " fxrstor64 0x50000140\n"
+    " cmpl $0, has_avx; je 1f; mov $4, %eax; xor %edx, %edx; xrstor64 0x50000540; 1:\n"
     " pushq 0x50000080; popfq\n"
     " mov 0x50000000,%rax; mov 0x50000008,%rcx; mov 0x50000010,%rdx; mov 0x50000018,%rbx\n"
     " mov 0x50000028,%rbp; mov 0x50000030,%rsi; mov 0x50000038,%rdi; mov 0x50000040,%r8\n"
@@ -44,6 +56,7 @@ __asm__(
     " mov 0x50000088,%rsp\n"
     " pushfq; popq 0x50000118\n"
     " fxsave64 0x50000340\n"
+    " cmpl $0, has_avx; je 1f; mov $4, %eax; xor %edx, %edx; xsave64 0x50000880; 1:\n"
     ".globl leave_fault\nleave_fault:\n"
     " mov 0x50000088,%rsp\n"
     " pushq $0x202; popfq\n"
@@ -63,6 +76,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     current->out.rip = uc->uc_mcontext.gregs[REG_RIP];
     current->out.rflags = uc->uc_mcontext.gregs[REG_EFL];
     memcpy(current->out.fx, uc->uc_mcontext.fpregs, 512);
+    ymm_out(current->out.ymm, (uint8_t *)uc->uc_mcontext.fpregs);
     current->trap = uc->uc_mcontext.gregs[REG_TRAPNO];
     current->error = uc->uc_mcontext.gregs[REG_ERR];
     current->address = uc->uc_mcontext.gregs[REG_CR2];
@@ -87,7 +101,7 @@ int main(void)
     map(STATE, PROT_READ | PROT_WRITE);
     map(CODE, PROT_READ | PROT_WRITE | PROT_EXEC);
     map(DATA, PROT_READ | PROT_WRITE);
-    int avx = __builtin_cpu_supports("avx");
+    has_avx = __builtin_cpu_supports("avx") != 0;
     static struct request rq;
     static struct reply rp;
     while (fread(&rq, sizeof rq, 1, stdin) == 1) {
@@ -105,7 +119,11 @@ int main(void)
         memcpy(jump, "\xff\x25\0\0\0\0", 6);
         memcpy(jump + 6, &target, 8);
         S->faulted = 0;
-        if (avx) __asm__ volatile("vzeroupper");
+        memset(S->avx, 0, sizeof S->avx);
+        memset(S->out_avx, 0, sizeof S->out_avx);
+        memcpy(S->avx + 24, rq.in.fx + 24, 4);   /* XRSTOR takes MXCSR along */
+        S->avx[512] = 4;
+        memcpy(S->avx + 576, rq.in.ymm, 256);
         run_one();
         if (!S->faulted) {
             rp.trap = -1;
@@ -113,6 +131,7 @@ int main(void)
             rp.out.rflags = S->out_rflags;
             rp.out.rip = CODE + rq.length;
             memcpy(rp.out.fx, S->out_fx, 512);
+            ymm_out(rp.out.ymm, S->out_avx);
         }
         memcpy(rp.out.data, (void *)(DATA + WINDOW), 1024);
         if (fwrite(&rp, sizeof rp, 1, stdout) != 1) return 2;

@@ -16,6 +16,18 @@ internal interface IFloatFormat
     static abstract int Wrap { get; }
 }
 
+/// <summary>16 bits: F16C converts from and to it.</summary>
+internal readonly struct HalfFormat : IFloatFormat
+{
+    public static int Precision => 11;
+
+    public static int MaxExponent => 15;
+
+    public static int SpecialExponent => 0x1F;
+
+    public static int Wrap => 24;
+}
+
 /// <summary>32 bits.</summary>
 internal readonly struct SingleFormat : IFloatFormat
 {

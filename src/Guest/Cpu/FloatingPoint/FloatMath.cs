@@ -52,6 +52,20 @@ internal static partial class FloatMath
         return Normalised(r);
     }
 
+    /// <summary>a × b + d with one rounding to come: the product's 128 bits are exact for 32- and 64-bit operands. Of several NaNs a, then b, then d goes on.</summary>
+    public static FloatValue MultiplyAdd(FloatValue a, FloatValue b, FloatValue d, ref FloatContext c)
+    {
+        if (d.Class == FloatClass.SignalingNan)
+            c.Flags |= FloatFlags.Invalid;
+        if (TakeNan(a, b, ref c, out FloatValue nan) || TakeNan(d, d, ref c, out nan))
+            return nan;
+        bool infinite = a.Class == FloatClass.Infinity || b.Class == FloatClass.Infinity;
+        if (infinite && d.Class == FloatClass.Infinity && (a.Sign ^ b.Sign) != d.Sign)
+            return Invalid(ref c);
+        FloatValue product = Multiply(a, b, ref c);
+        return product.IsNan ? product : Add(product, d, ref c);
+    }
+
     public static FloatValue Divide(FloatValue a, FloatValue b, ref FloatContext c)
     {
         if (TakeNan(a, b, ref c, out FloatValue nan))

@@ -18,8 +18,10 @@ internal static unsafe class FloatState
             case Mnemonic.Fnstsw when t.IsRegister(0): op->Handler = &FnstswAx; return true;
             case Mnemonic.Fnstsw: t.Memory(); op->Handler = &Fnstsw; return true;
             case Mnemonic.Wait: op->Handler = &Wait; return true;
-            case Mnemonic.Ldmxcsr: t.Memory(); op->Handler = &Ldmxcsr; return true;
-            case Mnemonic.Stmxcsr: t.Memory(); op->Handler = &Stmxcsr; return true;
+            case Mnemonic.Ldmxcsr: t.Memory(); op->Handler = &Ldmxcsr<LegacyGate>; return true;
+            case Mnemonic.Vldmxcsr: t.Memory(); op->Handler = &Ldmxcsr<VexGate>; return true;
+            case Mnemonic.Stmxcsr: t.Memory(); op->Handler = &Stmxcsr<LegacyGate>; return true;
+            case Mnemonic.Vstmxcsr: t.Memory(); op->Handler = &Stmxcsr<VexGate>; return true;
             case Mnemonic.Fxsave: t.Memory(); op->Handler = &Fxsave; return true;
             case Mnemonic.Fxsave64: t.Memory(); op->Aux = 1; op->Handler = &Fxsave; return true;
             case Mnemonic.Fxrstor: t.Memory(); op->Handler = &Fxrstor; return true;
@@ -95,9 +97,10 @@ internal static unsafe class FloatState
     public static int SseFault(CpuState* s) =>
         (s->Cr0 & Cr0Bits.Em) != 0 || (s->Cr4 & Cr4Bits.OsFxsr) == 0 ? Vectors.Ud : (s->Cr0 & Cr0Bits.Ts) != 0 ? Vectors.Nm : -1;
 
-    private static Block* Ldmxcsr(CpuState* s, Op* op)
+    private static Block* Ldmxcsr<TGate>(CpuState* s, Op* op)
+        where TGate : struct, IVectorGate
     {
-        int fault = SseFault(s);
+        int fault = TGate.Fault(s);
         if (fault >= 0)
             return Faults.Raise(s, op, fault);
         byte* p = Tlb.Read(s, AnyAddress.Read(s, op, 4), 4);
@@ -110,9 +113,10 @@ internal static unsafe class FloatState
         return op[1].Handler(s, op + 1);
     }
 
-    private static Block* Stmxcsr(CpuState* s, Op* op)
+    private static Block* Stmxcsr<TGate>(CpuState* s, Op* op)
+        where TGate : struct, IVectorGate
     {
-        int fault = SseFault(s);
+        int fault = TGate.Fault(s);
         if (fault >= 0)
             return Faults.Raise(s, op, fault);
         byte* p = Tlb.Modify(s, AnyAddress.Write(s, op, 4), 4);

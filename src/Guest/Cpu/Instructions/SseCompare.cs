@@ -9,55 +9,70 @@ internal static unsafe class SseCompare
 {
     public static bool Select(Translator t) => t.Instruction.Mnemonic switch
     {
-        Mnemonic.Minps => SseFloat.Binary<Extreme<Minimum, SingleLanes, AllLanes>>(t),
-        Mnemonic.Minpd => SseFloat.Binary<Extreme<Minimum, DoubleLanes, AllLanes>>(t),
-        Mnemonic.Minss => SseFloat.Binary<Extreme<Minimum, SingleLanes, FirstLane>>(t),
-        Mnemonic.Minsd => SseFloat.Binary<Extreme<Minimum, DoubleLanes, FirstLane>>(t),
-        Mnemonic.Maxps => SseFloat.Binary<Extreme<Maximum, SingleLanes, AllLanes>>(t),
-        Mnemonic.Maxpd => SseFloat.Binary<Extreme<Maximum, DoubleLanes, AllLanes>>(t),
-        Mnemonic.Maxss => SseFloat.Binary<Extreme<Maximum, SingleLanes, FirstLane>>(t),
-        Mnemonic.Maxsd => SseFloat.Binary<Extreme<Maximum, DoubleLanes, FirstLane>>(t),
-        Mnemonic.Cmpps => SseFloat.Binary<Compare<SingleLanes, AllLanes>>(t),
-        Mnemonic.Cmppd => SseFloat.Binary<Compare<DoubleLanes, AllLanes>>(t),
-        Mnemonic.Cmpss => SseFloat.Binary<Compare<SingleLanes, FirstLane>>(t),
-        Mnemonic.Cmpsd => SseFloat.Binary<Compare<DoubleLanes, FirstLane>>(t),
-        Mnemonic.Comiss => Flagging<SingleLanes>(t, true),
-        Mnemonic.Comisd => Flagging<DoubleLanes>(t, true),
-        Mnemonic.Ucomiss => Flagging<SingleLanes>(t, false),
-        Mnemonic.Ucomisd => Flagging<DoubleLanes>(t, false),
+        Mnemonic.Minps or Mnemonic.Vminps => SseFloat.Binary<Extreme<Minimum, SingleLanes, AllLanes>>(t),
+        Mnemonic.Minpd or Mnemonic.Vminpd => SseFloat.Binary<Extreme<Minimum, DoubleLanes, AllLanes>>(t),
+        Mnemonic.Minss or Mnemonic.Vminss => SseFloat.Binary<Extreme<Minimum, SingleLanes, FirstLane>>(t),
+        Mnemonic.Minsd or Mnemonic.Vminsd => SseFloat.Binary<Extreme<Minimum, DoubleLanes, FirstLane>>(t),
+        Mnemonic.Maxps or Mnemonic.Vmaxps => SseFloat.Binary<Extreme<Maximum, SingleLanes, AllLanes>>(t),
+        Mnemonic.Maxpd or Mnemonic.Vmaxpd => SseFloat.Binary<Extreme<Maximum, DoubleLanes, AllLanes>>(t),
+        Mnemonic.Maxss or Mnemonic.Vmaxss => SseFloat.Binary<Extreme<Maximum, SingleLanes, FirstLane>>(t),
+        Mnemonic.Maxsd or Mnemonic.Vmaxsd => SseFloat.Binary<Extreme<Maximum, DoubleLanes, FirstLane>>(t),
+        Mnemonic.Cmpps or Mnemonic.Vcmpps => Predicate<Compare<SingleLanes, AllLanes>>(t),
+        Mnemonic.Cmppd or Mnemonic.Vcmppd => Predicate<Compare<DoubleLanes, AllLanes>>(t),
+        Mnemonic.Cmpss or Mnemonic.Vcmpss => Predicate<Compare<SingleLanes, FirstLane>>(t),
+        Mnemonic.Cmpsd or Mnemonic.Vcmpsd => Predicate<Compare<DoubleLanes, FirstLane>>(t),
+        Mnemonic.Comiss or Mnemonic.Vcomiss => Flagging<SingleLanes>(t, true),
+        Mnemonic.Comisd or Mnemonic.Vcomisd => Flagging<DoubleLanes>(t, true),
+        Mnemonic.Ucomiss or Mnemonic.Vucomiss => Flagging<SingleLanes>(t, false),
+        Mnemonic.Ucomisd or Mnemonic.Vucomisd => Flagging<DoubleLanes>(t, false),
         _ => false,
     };
 
+    /// <summary>Eight predicates, 32 in VEX forms; the other bits mean nothing.</summary>
+    private static bool Predicate<TOp>(Translator t)
+        where TOp : struct, IFloatVectorOp
+    {
+        bool selected = SseFloat.Binary<TOp>(t);
+        t.Op->Aux &= Vex.IsVex(t) ? (byte)0x1F : (byte)7;
+        return selected;
+    }
+
     private static bool Flagging<TLanes>(Translator t, bool signalQuiet)
+        where TLanes : struct, IFloatLanes => Vex.IsVex(t) ? Flagging<TLanes, VexGate>(t, signalQuiet) : Flagging<TLanes, LegacyGate>(t, signalQuiet);
+
+    private static bool Flagging<TLanes, TGate>(Translator t, bool signalQuiet)
         where TLanes : struct, IFloatLanes
+        where TGate : struct, IVectorGate
     {
         t.Op->Dst = Vector.Number(t, 0);
         t.Op->Aux = signalQuiet ? (byte)1 : (byte)0;
         if (t.IsRegister(1))
         {
             t.Op->Src = Vector.Number(t, 1);
-            t.Op->Handler = &FlagsOfRegisters<TLanes>;
+            t.Op->Handler = &FlagsOfRegisters<TLanes, TGate>;
         }
         else
         {
             t.Memory();
-            t.Op->Handler = &FlagsOfMemory<TLanes>;
+            t.Op->Handler = &FlagsOfMemory<TLanes, TGate>;
         }
 
         return true;
     }
 
-    private static Block* FlagsOfRegisters<TLanes>(CpuState* s, Op* op)
+    private static Block* FlagsOfRegisters<TLanes, TGate>(CpuState* s, Op* op)
         where TLanes : struct, IFloatLanes
+        where TGate : struct, IVectorGate
     {
-        int fault = FloatState.SseFault(s);
+        int fault = TGate.Fault(s);
         return fault >= 0 ? Faults.Raise(s, op, fault) : SetFlags<TLanes>(s, op, *Vector.At(s, op->Src));
     }
 
-    private static Block* FlagsOfMemory<TLanes>(CpuState* s, Op* op)
+    private static Block* FlagsOfMemory<TLanes, TGate>(CpuState* s, Op* op)
         where TLanes : struct, IFloatLanes
+        where TGate : struct, IVectorGate
     {
-        int fault = FloatState.SseFault(s);
+        int fault = TGate.Fault(s);
         if (fault >= 0)
             return Faults.Raise(s, op, fault);
         return Vector.Load(s, op, TLanes.Size, out Vector128<byte> y) ? SetFlags<TLanes>(s, op, y) : Faults.Raise(s, op);
@@ -163,33 +178,47 @@ internal readonly unsafe struct Extreme<TExtreme, TLanes, TCount> : IFloatVector
     }
 }
 
-/// <summary>All ones where the predicate of the immediate holds. SDM vol. 2, table 3-1: 4 to 7 are the negations of 0 to 3.</summary>
+/// <summary>
+/// All ones where the predicate of the immediate holds. SDM vol. 2, table 3-1: bit 2 negates; bit 3, in VEX forms, makes it hold (or not)
+/// for unordered operands the other way round; bit 4 swaps which predicates signal quiet NaNs.
+/// </summary>
 internal readonly unsafe struct Compare<TLanes, TCount> : IFloatVectorOp
     where TLanes : struct, IFloatLanes
     where TCount : struct, ILaneCount
 {
-    private const int Equal = 0, Less = 1, LessOrEqual = 2;
-
     public static int Size => TCount.All ? 16 : TLanes.Size;
 
     public static bool Apply(CpuState* s, Vector128<byte> x, Vector128<byte> y, byte immediate, out Vector128<byte> result)
     {
         FloatContext c = FloatContext.FromMxcsr(s->Mxcsr);
         result = x;
-        int predicate = immediate & 3;
+        bool signal = (immediate & 3) is 1 or 2 != ((immediate & 0x10) != 0);
         for (int i = 0; i < (TCount.All ? TLanes.Count : 1); i++)
         {
-            FloatOrder order = SseCompare.Order<TLanes>(TLanes.Get(x, i), TLanes.Get(y, i), predicate is Less or LessOrEqual, ref c);
-            bool holds = predicate switch
-            {
-                Equal => order == FloatOrder.Equal,
-                Less => order == FloatOrder.Less,
-                LessOrEqual => order is FloatOrder.Less or FloatOrder.Equal,
-                _ => order == FloatOrder.Unordered,
-            };
-            result = TLanes.With(result, i, holds != ((immediate & 4) != 0) ? ulong.MaxValue : 0);
+            FloatOrder order = SseCompare.Order<TLanes>(TLanes.Get(x, i), TLanes.Get(y, i), signal, ref c);
+            result = TLanes.With(result, i, Holds(immediate & 0xF, order) ? ulong.MaxValue : 0);
         }
 
         return SseFloat.Finish(s, c);
     }
+
+    private static bool Holds(int predicate, FloatOrder order) => predicate switch
+    {
+        0 => order == FloatOrder.Equal,
+        1 => order == FloatOrder.Less,
+        2 => order is FloatOrder.Less or FloatOrder.Equal,
+        3 => order == FloatOrder.Unordered,
+        4 => order != FloatOrder.Equal,
+        5 => order != FloatOrder.Less,
+        6 => order is FloatOrder.Greater or FloatOrder.Unordered,
+        7 => order != FloatOrder.Unordered,
+        8 => order is FloatOrder.Equal or FloatOrder.Unordered,
+        9 => order is FloatOrder.Less or FloatOrder.Unordered,
+        10 => order != FloatOrder.Greater,
+        11 => false,
+        12 => order is FloatOrder.Less or FloatOrder.Greater,
+        13 => order is FloatOrder.Greater or FloatOrder.Equal,
+        14 => order == FloatOrder.Greater,
+        _ => true,
+    };
 }

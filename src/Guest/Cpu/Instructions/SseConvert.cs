@@ -9,39 +9,53 @@ internal static unsafe class SseConvert
 {
     public static bool Select(Translator t) => t.Instruction.Mnemonic switch
     {
-        Mnemonic.Cvtps2pd => SseFloat.Binary<SinglesToDoubles>(t),
-        Mnemonic.Cvtpd2ps => SseFloat.Binary<DoublesToSingles>(t),
-        Mnemonic.Cvtss2sd => SseFloat.Binary<SingleToDouble>(t),
-        Mnemonic.Cvtsd2ss => SseFloat.Binary<DoubleToSingle>(t),
-        Mnemonic.Cvtdq2ps => SseFloat.Binary<IntegersToSingles>(t),
-        Mnemonic.Cvtdq2pd => SseFloat.Binary<IntegersToDoubles>(t),
-        Mnemonic.Cvtps2dq => SseFloat.Binary<ToIntegers<SingleLanes, ByControl>>(t),
-        Mnemonic.Cvttps2dq => SseFloat.Binary<ToIntegers<SingleLanes, Truncated>>(t),
-        Mnemonic.Cvtpd2dq => SseFloat.Binary<ToIntegers<DoubleLanes, ByControl>>(t),
-        Mnemonic.Cvttpd2dq => SseFloat.Binary<ToIntegers<DoubleLanes, Truncated>>(t),
-        Mnemonic.Cvtsi2ss => FromGeneral<SingleLanes>(t),
-        Mnemonic.Cvtsi2sd => FromGeneral<DoubleLanes>(t),
-        Mnemonic.Cvtss2si => ToGeneral<SingleLanes, ByControl>(t),
-        Mnemonic.Cvttss2si => ToGeneral<SingleLanes, Truncated>(t),
-        Mnemonic.Cvtsd2si => ToGeneral<DoubleLanes, ByControl>(t),
-        Mnemonic.Cvttsd2si => ToGeneral<DoubleLanes, Truncated>(t),
+        Mnemonic.Cvtps2pd or Mnemonic.Vcvtps2pd => Widening<SinglesToDoubles>(t),
+        Mnemonic.Cvtpd2ps or Mnemonic.Vcvtpd2ps => Narrowing<DoublesToSingles>(t),
+        Mnemonic.Cvtss2sd or Mnemonic.Vcvtss2sd => SseFloat.Binary<SingleToDouble>(t),
+        Mnemonic.Cvtsd2ss or Mnemonic.Vcvtsd2ss => SseFloat.Binary<DoubleToSingle>(t),
+        Mnemonic.Cvtdq2ps or Mnemonic.Vcvtdq2ps => SseFloat.Binary<IntegersToSingles>(t),
+        Mnemonic.Cvtdq2pd or Mnemonic.Vcvtdq2pd => Widening<IntegersToDoubles>(t),
+        Mnemonic.Cvtps2dq or Mnemonic.Vcvtps2dq => SseFloat.Binary<ToIntegers<SingleLanes, ByControl>>(t),
+        Mnemonic.Cvttps2dq or Mnemonic.Vcvttps2dq => SseFloat.Binary<ToIntegers<SingleLanes, Truncated>>(t),
+        Mnemonic.Cvtpd2dq or Mnemonic.Vcvtpd2dq => Narrowing<ToIntegers<DoubleLanes, ByControl>>(t),
+        Mnemonic.Cvttpd2dq or Mnemonic.Vcvttpd2dq => Narrowing<ToIntegers<DoubleLanes, Truncated>>(t),
+        Mnemonic.Cvtsi2ss or Mnemonic.Vcvtsi2ss => FromGeneral<SingleLanes>(t),
+        Mnemonic.Cvtsi2sd or Mnemonic.Vcvtsi2sd => FromGeneral<DoubleLanes>(t),
+        Mnemonic.Cvtss2si or Mnemonic.Vcvtss2si => ToGeneral<SingleLanes, ByControl>(t),
+        Mnemonic.Cvttss2si or Mnemonic.Vcvttss2si => ToGeneral<SingleLanes, Truncated>(t),
+        Mnemonic.Cvtsd2si or Mnemonic.Vcvtsd2si => ToGeneral<DoubleLanes, ByControl>(t),
+        Mnemonic.Cvttsd2si or Mnemonic.Vcvttsd2si => ToGeneral<DoubleLanes, Truncated>(t),
         _ => false,
     };
 
+    private static bool Widening<TOp>(Translator t)
+        where TOp : struct, IFloatVectorOp => Vex.IsVex(t) ? VexFloat.Widening<TOp>(t) : SseFloat.Binary<TOp>(t);
+
+    private static bool Narrowing<TOp>(Translator t)
+        where TOp : struct, IFloatVectorOp => Vex.IsVex(t) ? VexFloat.Narrowing<TOp>(t) : SseFloat.Binary<TOp>(t);
+
+    /// <summary>The general register or memory operand is the last one; a VEX form takes the other elements from the one before it.</summary>
     private static bool FromGeneral<TLanes>(Translator t)
         where TLanes : struct, IFloatLanes
     {
+        bool vex = Vex.IsVex(t);
+        int source = vex ? 2 : 1;
+        bool four = t.SizeOf(source) == 4;
         t.Op->Dst = Vector.Number(t, 0);
-        t.Op->Aux = (byte)t.SourceSize;
-        if (t.IsRegister(1))
+        t.Op->Aux = vex ? Vector.Number(t, 1) : t.Op->Dst;
+        if (t.IsRegister(source))
         {
-            t.Op->Src = t.Register(1);
-            t.Op->Handler = t.SourceSize == 4 ? &FromRegister<TLanes, uint> : &FromRegister<TLanes, ulong>;
+            t.Op->Src = t.Register(source);
+            t.Op->Handler = vex
+                ? four ? &FromRegister<TLanes, VexGate, uint> : &FromRegister<TLanes, VexGate, ulong>
+                : four ? &FromRegister<TLanes, LegacyGate, uint> : &FromRegister<TLanes, LegacyGate, ulong>;
         }
         else
         {
             t.Memory();
-            t.Op->Handler = t.SourceSize == 4 ? &FromMemory<TLanes, uint> : &FromMemory<TLanes, ulong>;
+            t.Op->Handler = vex
+                ? four ? &FromMemory<TLanes, VexGate, uint> : &FromMemory<TLanes, VexGate, ulong>
+                : four ? &FromMemory<TLanes, LegacyGate, uint> : &FromMemory<TLanes, LegacyGate, ulong>;
         }
 
         return true;
@@ -49,70 +63,81 @@ internal static unsafe class SseConvert
 
     private static bool ToGeneral<TLanes, TRounding>(Translator t)
         where TLanes : struct, IFloatLanes
+        where TRounding : struct, IIntegerRounding => Vex.IsVex(t) ? ToGeneral<TLanes, TRounding, VexGate>(t) : ToGeneral<TLanes, TRounding, LegacyGate>(t);
+
+    private static bool ToGeneral<TLanes, TRounding, TGate>(Translator t)
+        where TLanes : struct, IFloatLanes
         where TRounding : struct, IIntegerRounding
+        where TGate : struct, IVectorGate
     {
         t.Op->Dst = t.Register(0);
         t.Op->Aux = (byte)(8 * t.Size);
         if (t.IsRegister(1))
         {
             t.Op->Src = Vector.Number(t, 1);
-            t.Op->Handler = t.Size == 4 ? &RegisterToGeneral<TLanes, TRounding, uint> : &RegisterToGeneral<TLanes, TRounding, ulong>;
+            t.Op->Handler = t.Size == 4 ? &RegisterToGeneral<TLanes, TRounding, TGate, uint> : &RegisterToGeneral<TLanes, TRounding, TGate, ulong>;
         }
         else
         {
             t.Memory();
-            t.Op->Handler = t.Size == 4 ? &MemoryToGeneral<TLanes, TRounding, uint> : &MemoryToGeneral<TLanes, TRounding, ulong>;
+            t.Op->Handler = t.Size == 4 ? &MemoryToGeneral<TLanes, TRounding, TGate, uint> : &MemoryToGeneral<TLanes, TRounding, TGate, ulong>;
         }
 
         return true;
     }
 
-    private static Block* FromRegister<TLanes, T>(CpuState* s, Op* op)
+    private static Block* FromRegister<TLanes, TGate, T>(CpuState* s, Op* op)
         where TLanes : struct, IFloatLanes
+        where TGate : struct, IVectorGate
         where T : unmanaged
     {
-        int fault = FloatState.SseFault(s);
-        return fault >= 0 ? Faults.Raise(s, op, fault) : SetFrom<TLanes>(s, op, (long)Operand.Get<T>(s, op->Src));
+        int fault = TGate.Fault(s);
+        return fault >= 0 ? Faults.Raise(s, op, fault) : SetFrom<TLanes, TGate>(s, op, (long)Operand.Get<T>(s, op->Src));
     }
 
     // SAFETY: Tlb gives a host address good for the size asked for.
-    private static Block* FromMemory<TLanes, T>(CpuState* s, Op* op)
+    private static Block* FromMemory<TLanes, TGate, T>(CpuState* s, Op* op)
         where TLanes : struct, IFloatLanes
+        where TGate : struct, IVectorGate
         where T : unmanaged
     {
-        int fault = FloatState.SseFault(s);
+        int fault = TGate.Fault(s);
         if (fault >= 0)
             return Faults.Raise(s, op, fault);
         byte* p = Tlb.Read(s, AnyAddress.Read(s, op, sizeof(T)), sizeof(T));
-        return p == null ? Faults.Raise(s, op) : SetFrom<TLanes>(s, op, (long)Operand.Load<T>(p));
+        return p == null ? Faults.Raise(s, op) : SetFrom<TLanes, TGate>(s, op, (long)Operand.Load<T>(p));
     }
 
-    private static Block* SetFrom<TLanes>(CpuState* s, Op* op, long value)
+    private static Block* SetFrom<TLanes, TGate>(CpuState* s, Op* op, long value)
         where TLanes : struct, IFloatLanes
+        where TGate : struct, IVectorGate
     {
         FloatContext c = FloatContext.FromMxcsr(s->Mxcsr);
         ulong bits = FromInteger<TLanes>(value, ref c);
         if (!SseFloat.Finish(s, c))
             return SseFloat.Exception(s, op);
-        *Vector.At(s, op->Dst) = TLanes.With(*Vector.At(s, op->Dst), 0, bits);
+        *Vector.At(s, op->Dst) = TLanes.With(*Vector.At(s, op->Aux), 0, bits);
+        TGate.ClearUpper(s, op->Dst);
         return op[1].Handler(s, op + 1);
     }
 
-    private static Block* RegisterToGeneral<TLanes, TRounding, T>(CpuState* s, Op* op)
+    private static Block* RegisterToGeneral<TLanes, TRounding, TGate, T>(CpuState* s, Op* op)
         where TLanes : struct, IFloatLanes
         where TRounding : struct, IIntegerRounding
+        where TGate : struct, IVectorGate
         where T : unmanaged
     {
-        int fault = FloatState.SseFault(s);
+        int fault = TGate.Fault(s);
         return fault >= 0 ? Faults.Raise(s, op, fault) : SetGeneral<TLanes, TRounding, T>(s, op, *Vector.At(s, op->Src));
     }
 
-    private static Block* MemoryToGeneral<TLanes, TRounding, T>(CpuState* s, Op* op)
+    private static Block* MemoryToGeneral<TLanes, TRounding, TGate, T>(CpuState* s, Op* op)
         where TLanes : struct, IFloatLanes
         where TRounding : struct, IIntegerRounding
+        where TGate : struct, IVectorGate
         where T : unmanaged
     {
-        int fault = FloatState.SseFault(s);
+        int fault = TGate.Fault(s);
         if (fault >= 0)
             return Faults.Raise(s, op, fault);
         return Vector.Load(s, op, TLanes.Size, out Vector128<byte> y) ? SetGeneral<TLanes, TRounding, T>(s, op, y) : Faults.Raise(s, op);

@@ -22,49 +22,51 @@ internal static unsafe class SseFloat
 
     private static bool SelectSingle(Translator t) => t.Instruction.Mnemonic switch
     {
-        Mnemonic.Addps => Binary<Packed<FloatAdd, SingleLanes>>(t),
-        Mnemonic.Addss => Binary<Scalar<FloatAdd, SingleLanes>>(t),
-        Mnemonic.Subps => Binary<Packed<FloatSubtract, SingleLanes>>(t),
-        Mnemonic.Subss => Binary<Scalar<FloatSubtract, SingleLanes>>(t),
-        Mnemonic.Mulps => Binary<Packed<FloatMultiply, SingleLanes>>(t),
-        Mnemonic.Mulss => Binary<Scalar<FloatMultiply, SingleLanes>>(t),
-        Mnemonic.Divps => Binary<Packed<FloatDivide, SingleLanes>>(t),
-        Mnemonic.Divss => Binary<Scalar<FloatDivide, SingleLanes>>(t),
-        Mnemonic.Sqrtps => Binary<Packed<FloatSquareRoot, SingleLanes>>(t),
-        Mnemonic.Sqrtss => Binary<Scalar<FloatSquareRoot, SingleLanes>>(t),
+        Mnemonic.Addps or Mnemonic.Vaddps => Binary<Packed<FloatAdd, SingleLanes>>(t),
+        Mnemonic.Addss or Mnemonic.Vaddss => Binary<Scalar<FloatAdd, SingleLanes>>(t),
+        Mnemonic.Subps or Mnemonic.Vsubps => Binary<Packed<FloatSubtract, SingleLanes>>(t),
+        Mnemonic.Subss or Mnemonic.Vsubss => Binary<Scalar<FloatSubtract, SingleLanes>>(t),
+        Mnemonic.Mulps or Mnemonic.Vmulps => Binary<Packed<FloatMultiply, SingleLanes>>(t),
+        Mnemonic.Mulss or Mnemonic.Vmulss => Binary<Scalar<FloatMultiply, SingleLanes>>(t),
+        Mnemonic.Divps or Mnemonic.Vdivps => Binary<Packed<FloatDivide, SingleLanes>>(t),
+        Mnemonic.Divss or Mnemonic.Vdivss => Binary<Scalar<FloatDivide, SingleLanes>>(t),
+        Mnemonic.Sqrtps or Mnemonic.Vsqrtps => Binary<Packed<FloatSquareRoot, SingleLanes>>(t),
+        Mnemonic.Sqrtss or Mnemonic.Vsqrtss => Binary<Scalar<FloatSquareRoot, SingleLanes>>(t),
         _ => false,
     };
 
     private static bool SelectDouble(Translator t) => t.Instruction.Mnemonic switch
     {
-        Mnemonic.Addpd => Binary<Packed<FloatAdd, DoubleLanes>>(t),
-        Mnemonic.Addsd => Binary<Scalar<FloatAdd, DoubleLanes>>(t),
-        Mnemonic.Subpd => Binary<Packed<FloatSubtract, DoubleLanes>>(t),
-        Mnemonic.Subsd => Binary<Scalar<FloatSubtract, DoubleLanes>>(t),
-        Mnemonic.Mulpd => Binary<Packed<FloatMultiply, DoubleLanes>>(t),
-        Mnemonic.Mulsd => Binary<Scalar<FloatMultiply, DoubleLanes>>(t),
-        Mnemonic.Divpd => Binary<Packed<FloatDivide, DoubleLanes>>(t),
-        Mnemonic.Divsd => Binary<Scalar<FloatDivide, DoubleLanes>>(t),
-        Mnemonic.Sqrtpd => Binary<Packed<FloatSquareRoot, DoubleLanes>>(t),
-        Mnemonic.Sqrtsd => Binary<Scalar<FloatSquareRoot, DoubleLanes>>(t),
+        Mnemonic.Addpd or Mnemonic.Vaddpd => Binary<Packed<FloatAdd, DoubleLanes>>(t),
+        Mnemonic.Addsd or Mnemonic.Vaddsd => Binary<Scalar<FloatAdd, DoubleLanes>>(t),
+        Mnemonic.Subpd or Mnemonic.Vsubpd => Binary<Packed<FloatSubtract, DoubleLanes>>(t),
+        Mnemonic.Subsd or Mnemonic.Vsubsd => Binary<Scalar<FloatSubtract, DoubleLanes>>(t),
+        Mnemonic.Mulpd or Mnemonic.Vmulpd => Binary<Packed<FloatMultiply, DoubleLanes>>(t),
+        Mnemonic.Mulsd or Mnemonic.Vmulsd => Binary<Scalar<FloatMultiply, DoubleLanes>>(t),
+        Mnemonic.Divpd or Mnemonic.Vdivpd => Binary<Packed<FloatDivide, DoubleLanes>>(t),
+        Mnemonic.Divsd or Mnemonic.Vdivsd => Binary<Scalar<FloatDivide, DoubleLanes>>(t),
+        Mnemonic.Sqrtpd or Mnemonic.Vsqrtpd => Binary<Packed<FloatSquareRoot, DoubleLanes>>(t),
+        Mnemonic.Sqrtsd or Mnemonic.Vsqrtsd => Binary<Scalar<FloatSquareRoot, DoubleLanes>>(t),
         _ => false,
     };
 
     private static bool SelectHorizontal(Translator t) => t.Instruction.Mnemonic switch
     {
-        Mnemonic.Addsubps => Binary<Packed<FloatAddSubtract, SingleLanes>>(t),
-        Mnemonic.Addsubpd => Binary<Packed<FloatAddSubtract, DoubleLanes>>(t),
-        Mnemonic.Haddps => Binary<Horizontal<FloatAdd, SingleLanes>>(t),
-        Mnemonic.Haddpd => Binary<Horizontal<FloatAdd, DoubleLanes>>(t),
-        Mnemonic.Hsubps => Binary<Horizontal<FloatSubtract, SingleLanes>>(t),
-        Mnemonic.Hsubpd => Binary<Horizontal<FloatSubtract, DoubleLanes>>(t),
+        Mnemonic.Addsubps or Mnemonic.Vaddsubps => Binary<Packed<FloatAddSubtract, SingleLanes>>(t),
+        Mnemonic.Addsubpd or Mnemonic.Vaddsubpd => Binary<Packed<FloatAddSubtract, DoubleLanes>>(t),
+        Mnemonic.Haddps or Mnemonic.Vhaddps => Binary<Horizontal<FloatAdd, SingleLanes>>(t),
+        Mnemonic.Haddpd or Mnemonic.Vhaddpd => Binary<Horizontal<FloatAdd, DoubleLanes>>(t),
+        Mnemonic.Hsubps or Mnemonic.Vhsubps => Binary<Horizontal<FloatSubtract, SingleLanes>>(t),
+        Mnemonic.Hsubpd or Mnemonic.Vhsubpd => Binary<Horizontal<FloatSubtract, DoubleLanes>>(t),
         _ => false,
     };
 
-    /// <summary>Destination XMM, source XMM or memory, maybe an immediate.</summary>
+    /// <summary>Destination XMM, source XMM or memory, maybe an immediate; or a VEX form.</summary>
     public static bool Binary<TOp>(Translator t)
         where TOp : struct, IFloatVectorOp
     {
+        if (Vex.IsVex(t))
+            return VexFloat.Binary<TOp>(t);
         t.Op->Dst = Vector.Number(t, 0);
         t.Op->Aux = t.Instruction.OpCount > 2 ? t.Instruction.Immediate8 : (byte)0;
         if (t.IsRegister(1))

@@ -9,12 +9,12 @@ internal static unsafe class SseRound
 {
     public static bool Select(Translator t) => t.Instruction.Mnemonic switch
     {
-        Mnemonic.Roundps => SseFloat.Binary<RoundLanes<SingleLanes, AllLanes>>(t),
-        Mnemonic.Roundpd => SseFloat.Binary<RoundLanes<DoubleLanes, AllLanes>>(t),
-        Mnemonic.Roundss => SseFloat.Binary<RoundLanes<SingleLanes, FirstLane>>(t),
-        Mnemonic.Roundsd => SseFloat.Binary<RoundLanes<DoubleLanes, FirstLane>>(t),
-        Mnemonic.Dpps => SseFloat.Binary<DotProduct<SingleLanes>>(t),
-        Mnemonic.Dppd => SseFloat.Binary<DotProduct<DoubleLanes>>(t),
+        Mnemonic.Roundps or Mnemonic.Vroundps => SseFloat.Binary<RoundLanes<SingleLanes, AllLanes>>(t),
+        Mnemonic.Roundpd or Mnemonic.Vroundpd => SseFloat.Binary<RoundLanes<DoubleLanes, AllLanes>>(t),
+        Mnemonic.Roundss or Mnemonic.Vroundss => SseFloat.Binary<RoundLanes<SingleLanes, FirstLane>>(t),
+        Mnemonic.Roundsd or Mnemonic.Vroundsd => SseFloat.Binary<RoundLanes<DoubleLanes, FirstLane>>(t),
+        Mnemonic.Dpps or Mnemonic.Vdpps => SseFloat.Binary<DotProduct<SingleLanes>>(t),
+        Mnemonic.Dppd or Mnemonic.Vdppd => SseFloat.Binary<DotProduct<DoubleLanes>>(t),
         _ => false,
     };
 
@@ -71,34 +71,58 @@ internal readonly unsafe struct DotProduct<TLanes> : IFloatVectorOp
 {
     public static int Size => 16;
 
-    public static bool Apply(CpuState* s, Vector128<byte> x, Vector128<byte> y, byte immediate, out Vector128<byte> result)
-    {
-        result = default;
-        Vector128<byte> products = default;
-        FloatContext c = FloatContext.FromMxcsr(s->Mxcsr);
-        for (int i = 0; i < TLanes.Count; i++)
-        {
-            if ((immediate >> (4 + i) & 1) != 0)
-                products = TLanes.With(products, i, SseControl.Exact<FloatMultiply, TLanes>(x, y, i, ref c));
-        }
+    public static bool Apply(CpuState* s, Vector128<byte> x, Vector128<byte> y, byte immediate, out Vector128<byte> result) =>
+        Both(s, x, y, default, default, false, immediate, out result, out _);
 
+    /// <summary>16 bytes, or twice 16 step by step.</summary>
+    public static bool Both(CpuState* s, Vector128<byte> x, Vector128<byte> y, Vector128<byte> xHigh, Vector128<byte> yHigh, bool wide, byte immediate, out Vector128<byte> low, out Vector128<byte> high)
+    {
+        FloatContext c = FloatContext.FromMxcsr(s->Mxcsr);
+        low = Products(x, y, immediate, ref c);
+        high = wide ? Products(xHigh, yHigh, immediate, ref c) : default;
         if (!SseFloat.Finish(s, c))
             return false;
-        Vector128<byte> even = products, odd = products;
         for (int count = TLanes.Count / 2; count > 0; count /= 2)
         {
-            (even, odd) = Pairs(products);
-            products = default;
             c = FloatContext.FromMxcsr(s->Mxcsr);
-            for (int i = 0; i < count; i++)
-                products = TLanes.With(products, i, SseControl.Exact<FloatAdd, TLanes>(even, odd, i, ref c));
+            low = Sums(low, count, ref c);
+            high = wide ? Sums(high, count, ref c) : default;
             if (!SseFloat.Finish(s, c))
                 return false;
         }
 
-        for (int i = 0; i < TLanes.Count; i++)
-            result = TLanes.With(result, i, (immediate >> i & 1) != 0 ? TLanes.Get(products, 0) : 0);
+        low = Spread(low, immediate);
+        high = Spread(high, immediate);
         return true;
+    }
+
+    private static Vector128<byte> Products(Vector128<byte> x, Vector128<byte> y, byte immediate, ref FloatContext c)
+    {
+        Vector128<byte> r = default;
+        for (int i = 0; i < TLanes.Count; i++)
+        {
+            if ((immediate >> (4 + i) & 1) != 0)
+                r = TLanes.With(r, i, SseControl.Exact<FloatMultiply, TLanes>(x, y, i, ref c));
+        }
+
+        return r;
+    }
+
+    private static Vector128<byte> Sums(Vector128<byte> v, int count, ref FloatContext c)
+    {
+        (Vector128<byte> even, Vector128<byte> odd) = Pairs(v);
+        Vector128<byte> r = default;
+        for (int i = 0; i < count; i++)
+            r = TLanes.With(r, i, SseControl.Exact<FloatAdd, TLanes>(even, odd, i, ref c));
+        return r;
+    }
+
+    private static Vector128<byte> Spread(Vector128<byte> sum, byte immediate)
+    {
+        Vector128<byte> r = default;
+        for (int i = 0; i < TLanes.Count; i++)
+            r = TLanes.With(r, i, (immediate >> i & 1) != 0 ? TLanes.Get(sum, 0) : 0);
+        return r;
     }
 
     private static (Vector128<byte> Even, Vector128<byte> Odd) Pairs(Vector128<byte> v)

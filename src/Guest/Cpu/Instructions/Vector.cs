@@ -37,6 +37,8 @@ internal static unsafe class Vector
         EncodingKind.Legacy when t.Instruction.Mnemonic == Mnemonic.Emms => MmxMove.SelectEmms(t),
         EncodingKind.Legacy when Mmx.IsMmx(t) => Mmx.Select(t),
         EncodingKind.Legacy => SseFloat.Select(t) || MmxConvert.Select(t) || VectorTable.Select(t) || VectorMove.Select(t) || VectorElements.Select(t) || VectorStrings.Select(t),
+        EncodingKind.VEX => SseFloat.Select(t) || VectorTable.Select(t) || VexMove.Select(t) || VexPermute.Select(t) || VectorElements.Select(t) || VectorStrings.Select(t)
+            || VexHalf.Select(t) || VexFma.Select(t),
         _ => false,
     };
 
@@ -52,6 +54,8 @@ internal static unsafe class Vector
     public static bool Binary<TOp>(Translator t)
         where TOp : struct, IVectorOp
     {
+        if (Vex.IsVex(t))
+            return Vex.Binary<TOp>(t);
         if (Mmx.IsMmx(t))
             return Mmx.Binary<TOp>(t);
         Immediate(t);
@@ -70,10 +74,16 @@ internal static unsafe class Vector
         return true;
     }
 
+    /// <summary>Elements that become wider.</summary>
+    public static bool Extend<TOp>(Translator t)
+        where TOp : struct, IVectorOp => Vex.IsVex(t) ? Vex.Extend<TOp>(t) : Binary<TOp>(t);
+
     /// <summary>As <see cref="Binary{TOp}"/>, where the second operand may be an immediate count.</summary>
     public static bool Shift<TOp>(Translator t)
         where TOp : struct, IVectorOp
     {
+        if (Vex.IsVex(t))
+            return Vex.Shift<TOp>(t);
         if (t.Instruction.Op1Kind != OpKind.Immediate8)
             return Binary<TOp>(t);
         if (Mmx.IsMmx(t))
@@ -88,6 +98,8 @@ internal static unsafe class Vector
     public static bool Masked<TOp>(Translator t)
         where TOp : struct, IVectorMaskOp
     {
+        if (Vex.IsVex(t))
+            return Vex.Masked<TOp>(t);
         t.Op->Dst = Number(t, 0);
         if (t.IsRegister(1))
         {

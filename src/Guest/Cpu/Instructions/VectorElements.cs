@@ -8,15 +8,16 @@ internal static unsafe class VectorElements
 {
     public static bool Select(Translator t) => t.Instruction.Mnemonic switch
     {
-        Mnemonic.Pextrb => Extract<byte>(t),
-        Mnemonic.Pextrw => Extract<ushort>(t),
-        Mnemonic.Pextrd or Mnemonic.Extractps => Extract<uint>(t),
-        Mnemonic.Pextrq => Extract<ulong>(t),
-        Mnemonic.Pinsrb => Insert<byte>(t),
-        Mnemonic.Pinsrd => Insert<uint>(t),
-        Mnemonic.Pinsrq => Insert<ulong>(t),
-        Mnemonic.Insertps => InsertSingle(t),
-        Mnemonic.Maskmovdqu => MaskedStore(t),
+        Mnemonic.Pextrb or Mnemonic.Vpextrb => Extract<byte>(t),
+        Mnemonic.Pextrw or Mnemonic.Vpextrw => Extract<ushort>(t),
+        Mnemonic.Pextrd or Mnemonic.Extractps or Mnemonic.Vpextrd or Mnemonic.Vextractps => Extract<uint>(t),
+        Mnemonic.Pextrq or Mnemonic.Vpextrq => Extract<ulong>(t),
+        Mnemonic.Pinsrb or Mnemonic.Vpinsrb => Insert<byte>(t),
+        Mnemonic.Vpinsrw => Insert<ushort>(t),
+        Mnemonic.Pinsrd or Mnemonic.Vpinsrd => Insert<uint>(t),
+        Mnemonic.Pinsrq or Mnemonic.Vpinsrq => Insert<ulong>(t),
+        Mnemonic.Insertps or Mnemonic.Vinsertps => InsertSingle(t),
+        Mnemonic.Maskmovdqu or Mnemonic.Vmaskmovdqu => MaskedStore(t),
         Mnemonic.Extrq => Field(t, &ExtractField),
         Mnemonic.Insertq => Field(t, &InsertField),
         Mnemonic.Movntss => StreamLow<uint>(t),
@@ -32,46 +33,48 @@ internal static unsafe class VectorElements
         if (t.IsRegister(0))
         {
             t.Op->Dst = t.Register(0);
-            t.Op->Handler = &ExtractToRegister<T>;
+            t.Op->Handler = Vex.IsVex(t) ? &ExtractToRegister<T, VexGate> : &ExtractToRegister<T, LegacyGate>;
         }
         else
         {
             t.Memory();
-            t.Op->Handler = &ExtractToMemory<T>;
+            t.Op->Handler = Vex.IsVex(t) ? &ExtractToMemory<T, VexGate> : &ExtractToMemory<T, LegacyGate>;
         }
 
         return true;
     }
 
+    /// <summary>The other elements come from the destination, or from the first operand of a VEX form; the place is in Aux.</summary>
     private static bool Insert<T>(Translator t)
         where T : unmanaged
     {
+        bool vex = Vex.IsVex(t);
+        int source = vex ? 2 : 1;
         t.Op->Dst = Vector.Number(t, 0);
         t.Op->Aux = (byte)(t.Instruction.Immediate8 & ((16 / sizeof(T)) - 1));
-        if (t.IsRegister(1))
+        if (t.IsRegister(source))
         {
-            t.Op->Src = t.Register(1);
-            t.Op->Handler = &InsertFromRegister<T>;
+            t.Op->Src = t.Register(source);
+            t.Op->Base = Vector.Number(t, source - 1);
+            t.Op->Handler = vex ? &InsertFromRegister<T, VexGate> : &InsertFromRegister<T, LegacyGate>;
         }
         else
         {
             t.Memory();
-            t.Op->Handler = &InsertFromMemory<T>;
+            t.Op->Src = Vector.Number(t, source - 1);
+            t.Op->Handler = vex ? &InsertFromMemory<T, VexGate> : &InsertFromMemory<T, LegacyGate>;
         }
 
         return true;
     }
 
+    /// <summary>The element of a memory operand is itself: bits 7:6 count for registers only.</summary>
     private static bool InsertSingle(Translator t)
     {
-        if (t.IsRegister(1))
-            return Vector.Binary<InsertSingleOp>(t);
-        t.Op->Dst = Vector.Number(t, 0);
-        // The element of a memory operand is itself: bits 7:6 count for registers only.
-        t.Op->Aux = (byte)(t.Instruction.Immediate8 & 0x3F);
-        t.Memory();
-        t.Op->Handler = &InsertSingleMemory;
-        return true;
+        bool selected = Vector.Binary<InsertSingleOp>(t);
+        if (t.IsMemory(t.Instruction.OpCount - 2))
+            t.Op->Aux &= 0x3F;
+        return selected;
     }
 
     private static bool MaskedStore(Translator t)
@@ -82,7 +85,7 @@ internal static unsafe class VectorElements
         // DI, EDI or RDI by address size; Iced gives no base for the implied operand.
         t.Op->Base = (int)Gpr.Rdi * 8;
         t.Op->Disp = 0;
-        t.Op->Handler = &MaskedStoreBytes;
+        t.Op->Handler = Vex.IsVex(t) ? &MaskedStoreBytes<VexGate> : &MaskedStoreBytes<LegacyGate>;
         return true;
     }
 
@@ -102,25 +105,27 @@ internal static unsafe class VectorElements
     {
         t.Op->Src = Vector.Number(t, 1);
         t.Memory();
-        t.Op->Handler = &ExtractToMemory<T>;
+        t.Op->Handler = &ExtractToMemory<T, LegacyGate>;
         return true;
     }
 
     // SAFETY (all handlers): register numbers are 0-15 and an element's index keeps it inside its register; Tlb gives a host address good for the size asked for.
-    private static Block* ExtractToRegister<T>(CpuState* s, Op* op)
+    private static Block* ExtractToRegister<T, TGate>(CpuState* s, Op* op)
         where T : unmanaged
+        where TGate : struct, IVectorGate
     {
-        int fault = FloatState.SseFault(s);
+        int fault = TGate.Fault(s);
         if (fault >= 0)
             return Faults.Raise(s, op, fault);
         *(ulong*)((byte*)s + op->Dst) = Operand.Zx<T>(Operand.Load<T>((byte*)((T*)Vector.At(s, op->Src) + op->Aux)));
         return op[1].Handler(s, op + 1);
     }
 
-    private static Block* ExtractToMemory<T>(CpuState* s, Op* op)
+    private static Block* ExtractToMemory<T, TGate>(CpuState* s, Op* op)
         where T : unmanaged
+        where TGate : struct, IVectorGate
     {
-        int fault = FloatState.SseFault(s);
+        int fault = TGate.Fault(s);
         if (fault >= 0)
             return Faults.Raise(s, op, fault);
         byte* p = Tlb.Modify(s, AnyAddress.Write(s, op, sizeof(T)), sizeof(T));
@@ -131,44 +136,39 @@ internal static unsafe class VectorElements
         return op[1].Handler(s, op + 1);
     }
 
-    private static Block* InsertFromRegister<T>(CpuState* s, Op* op)
+    private static Block* InsertFromRegister<T, TGate>(CpuState* s, Op* op)
         where T : unmanaged
+        where TGate : struct, IVectorGate
     {
-        int fault = FloatState.SseFault(s);
-        if (fault >= 0)
-            return Faults.Raise(s, op, fault);
-        *((T*)Vector.At(s, op->Dst) + op->Aux) = *(T*)((byte*)s + op->Src);
-        return op[1].Handler(s, op + 1);
+        int fault = TGate.Fault(s);
+        return fault >= 0 ? Faults.Raise(s, op, fault) : SetElement<T, TGate>(s, op, op->Base, *(T*)((byte*)s + op->Src));
     }
 
-    private static Block* InsertFromMemory<T>(CpuState* s, Op* op)
+    private static Block* InsertFromMemory<T, TGate>(CpuState* s, Op* op)
         where T : unmanaged
+        where TGate : struct, IVectorGate
     {
-        int fault = FloatState.SseFault(s);
+        int fault = TGate.Fault(s);
         if (fault >= 0)
             return Faults.Raise(s, op, fault);
         byte* p = Tlb.Read(s, AnyAddress.Read(s, op, sizeof(T)), sizeof(T));
-        if (p == null)
-            return Faults.Raise(s, op);
-        *((T*)Vector.At(s, op->Dst) + op->Aux) = *(T*)p;
-        return op[1].Handler(s, op + 1);
+        return p == null ? Faults.Raise(s, op) : SetElement<T, TGate>(s, op, op->Src, *(T*)p);
     }
 
-    private static Block* InsertSingleMemory(CpuState* s, Op* op)
+    private static Block* SetElement<T, TGate>(CpuState* s, Op* op, byte from, T value)
+        where T : unmanaged
+        where TGate : struct, IVectorGate
     {
-        int fault = FloatState.SseFault(s);
-        if (fault >= 0)
-            return Faults.Raise(s, op, fault);
-        if (!Vector.Load(s, op, 4, out Vector128<byte> y))
-            return Faults.Raise(s, op);
-        *Vector.At(s, op->Dst) = InsertSingleOp.Apply(*Vector.At(s, op->Dst), y, op->Aux);
+        *Vector.At(s, op->Dst) = Vector.At(s, from)->As<byte, T>().WithElement(op->Aux, value).As<T, byte>();
+        TGate.ClearUpper(s, op->Dst);
         return op[1].Handler(s, op + 1);
     }
 
     /// <summary>Bytes whose mask byte has its top bit set go to DS:RDI; the whole destination must be writable even so.</summary>
-    private static Block* MaskedStoreBytes(CpuState* s, Op* op)
+    private static Block* MaskedStoreBytes<TGate>(CpuState* s, Op* op)
+        where TGate : struct, IVectorGate
     {
-        int fault = FloatState.SseFault(s);
+        int fault = TGate.Fault(s);
         if (fault >= 0)
             return Faults.Raise(s, op, fault);
         byte* p = Tlb.Modify(s, AnyAddress.Write(s, op, 16), 16);
@@ -216,6 +216,8 @@ internal static unsafe class VectorElements
     /// <summary>Immediate: source element 7:6, destination element 5:4, elements to clear 3:0.</summary>
     private readonly struct InsertSingleOp : IVectorOp
     {
+        public static int Size => 4;
+
         public static Vector128<byte> Apply(Vector128<byte> x, Vector128<byte> y, byte immediate)
         {
             Vector128<uint> r = x.AsUInt32().WithElement((immediate >> 4) & 3, y.AsUInt32()[immediate >> 6]);

@@ -89,6 +89,8 @@ internal readonly struct ShuffleSingles : IVectorOp
 
 internal readonly struct ShuffleDoubles : IVectorOp
 {
+    public static byte HighImmediate(byte immediate) => (byte)(immediate >> 2);
+
     public static Vector128<byte> Apply(Vector128<byte> x, Vector128<byte> y, byte immediate)
         => Vector128.Create(x.AsUInt64()[immediate & 1], y.AsUInt64()[(immediate >> 1) & 1]).AsByte();
 }

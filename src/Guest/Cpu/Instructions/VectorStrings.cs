@@ -11,12 +11,12 @@ internal static unsafe class VectorStrings
 
     public static bool Select(Translator t) => t.Instruction.Mnemonic switch
     {
-        Mnemonic.Pcmpestri => Compare(t, Explicit | Index),
-        Mnemonic.Pcmpestri64 => Compare(t, Explicit | Index | Wide),
-        Mnemonic.Pcmpestrm => Compare(t, Explicit),
-        Mnemonic.Pcmpestrm64 => Compare(t, Explicit | Wide),
-        Mnemonic.Pcmpistri => Compare(t, Index),
-        Mnemonic.Pcmpistrm => Compare(t, 0),
+        Mnemonic.Pcmpestri or Mnemonic.Vpcmpestri => Compare(t, Explicit | Index),
+        Mnemonic.Pcmpestri64 or Mnemonic.Vpcmpestri64 => Compare(t, Explicit | Index | Wide),
+        Mnemonic.Pcmpestrm or Mnemonic.Vpcmpestrm => Compare(t, Explicit),
+        Mnemonic.Pcmpestrm64 or Mnemonic.Vpcmpestrm64 => Compare(t, Explicit | Wide),
+        Mnemonic.Pcmpistri or Mnemonic.Vpcmpistri => Compare(t, Index),
+        Mnemonic.Pcmpistrm or Mnemonic.Vpcmpistrm => Compare(t, 0),
         _ => false,
     };
 
@@ -28,34 +28,37 @@ internal static unsafe class VectorStrings
         {
             t.Op->Src = Vector.Number(t, 1);
             t.Op->Scale = kind;
-            t.Op->Handler = &Registers;
+            t.Op->Handler = Vex.IsVex(t) ? &Registers<VexGate> : &Registers<LegacyGate>;
             return true;
         }
 
         t.Memory();
         t.Op->Src = kind;
-        t.Op->Handler = &Memory;
+        t.Op->Handler = Vex.IsVex(t) ? &Memory<VexGate> : &Memory<LegacyGate>;
         return true;
     }
 
-    private static Block* Registers(CpuState* s, Op* op)
+    private static Block* Registers<TGate>(CpuState* s, Op* op)
+        where TGate : struct, IVectorGate
     {
-        int fault = FloatState.SseFault(s);
-        return fault >= 0 ? Faults.Raise(s, op, fault) : Execute(s, op, *Vector.At(s, op->Src), op->Scale);
+        int fault = TGate.Fault(s);
+        return fault >= 0 ? Faults.Raise(s, op, fault) : Execute<TGate>(s, op, *Vector.At(s, op->Src), op->Scale);
     }
 
     /// <summary>The memory operand need not be aligned.</summary>
-    private static Block* Memory(CpuState* s, Op* op)
+    private static Block* Memory<TGate>(CpuState* s, Op* op)
+        where TGate : struct, IVectorGate
     {
-        int fault = FloatState.SseFault(s);
+        int fault = TGate.Fault(s);
         if (fault >= 0)
             return Faults.Raise(s, op, fault);
         byte* p = Tlb.Read(s, AnyAddress.Read(s, op, 16), 16);
         // SAFETY: Tlb gives 16 good bytes.
-        return p == null ? Faults.Raise(s, op) : Execute(s, op, *(Vector128<byte>*)p, op->Src);
+        return p == null ? Faults.Raise(s, op) : Execute<TGate>(s, op, *(Vector128<byte>*)p, op->Src);
     }
 
-    private static Block* Execute(CpuState* s, Op* op, Vector128<byte> second, byte kind)
+    private static Block* Execute<TGate>(CpuState* s, Op* op, Vector128<byte> second, byte kind)
+        where TGate : struct, IVectorGate
     {
         Text a = new(*Vector.At(s, op->Dst), op->Aux), b = new(second, op->Aux);
         if ((kind & Explicit) != 0)
@@ -69,9 +72,15 @@ internal static unsafe class VectorStrings
         // Polarity: 1 negates, 3 negates where the second text is valid.
         result = ((op->Aux >> 4) & 3) switch { 1 => ~result & all, 3 => result ^ ((1u << b.Length) - 1), _ => result };
         if ((kind & Index) != 0)
+        {
             s->Gpr[(int)Gpr.Rcx] = result == 0 ? (uint)a.Count : (op->Aux & 0x40) != 0 ? (uint)BitOperations.Log2(result) : (uint)BitOperations.TrailingZeroCount(result);
+        }
         else
+        {
             *Vector.At(s, 0) = (op->Aux & 0x40) != 0 ? Expand(result, a.Count) : Vector128.CreateScalar(result).AsByte();
+            TGate.ClearUpper(s, 0);
+        }
+
         Flags.Set(s, (result != 0 ? Cpu.RflagsBits.Cf : 0) | (b.Length < b.Count ? Cpu.RflagsBits.Zf : 0)
             | (a.Length < a.Count ? Cpu.RflagsBits.Sf : 0) | ((result & 1) != 0 ? Cpu.RflagsBits.Of : 0));
         return op[1].Handler(s, op + 1);
