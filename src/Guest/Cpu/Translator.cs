@@ -151,6 +151,19 @@ internal sealed unsafe class Translator
         return op->Form;
     }
 
+    /// <summary>Fills in the implied operand at DS:rDI (or another segment by prefix) of MASKMOVQ and MASKMOVDQU; the address size chooses the register's width.</summary>
+    public void MemoryAtDi()
+    {
+        Op->Segment = (byte)SegmentOps.Number(Instruction.MemorySegment);
+        Op->Base = (int)Gpr.Rdi * 8;
+        Op->Form = Instruction.Op0Kind switch
+        {
+            OpKind.MemorySegDI => AddressForm.Segment16,
+            OpKind.MemorySegEDI => Bits == 64 ? AddressForm.Short64 : AddressForm.Segment32,
+            _ => Op->Segment >= (byte)SegmentName.Fs ? AddressForm.Based64 : AddressForm.Flat64,
+        };
+    }
+
     /// <summary>Fills in a near branch target and unlinked block links.</summary>
     public void BranchTarget()
     {

@@ -131,7 +131,7 @@ internal sealed class InstructionGenerator(int seed)
             case OpCodeOperandKind.mm_reg or OpCodeOperandKind.mm_rm: return Reg(ref ins, operand, Register.MM0 + _random.Next(8));
             case OpCodeOperandKind.mm_or_mem: return Either(ref ins, ref s, operand, Register.MM0 + _random.Next(8));
             case OpCodeOperandKind.seg_rDI:
-                ins.SetOpKind(operand, OpKind.MemorySegRDI);
+                ins.SetOpKind(operand, _random.Next(2) == 0 ? OpKind.MemorySegRDI : OpKind.MemorySegEDI);
                 s.Gpr[7] = WindowAddress + Target(ins.Code);
                 return true;
             case OpCodeOperandKind.mem: return Memory(ref ins, ref s, operand);
@@ -232,6 +232,8 @@ internal sealed class InstructionGenerator(int seed)
     /// <summary>A state image that is accepted more often than not: header of XSAVE, MXCSR, and the mask in EDX:EAX.</summary>
     private void PrepareStateImage(ref SiliconState s)
     {
+        if (_random.Next(2) == 0)
+            MmxState(ref s);
         Span<byte> area = s.Data;
         area = area[(int)(_memoryOperand - WindowAddress)..];
         if (_random.Next(4) != 0)

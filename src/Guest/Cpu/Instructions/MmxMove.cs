@@ -101,9 +101,7 @@ internal static unsafe class MmxMove
     {
         t.Op->Dst = Mmx.Number(t, 1);
         t.Op->Src = Mmx.Number(t, 2);
-        t.Memory();
-        t.Op->Base = (int)Gpr.Rdi * 8;
-        t.Op->Disp = 0;
+        t.MemoryAtDi();
         t.Op->Handler = &MaskedStoreBytes;
         return true;
     }

@@ -81,10 +81,7 @@ internal static unsafe class VectorElements
     {
         t.Op->Dst = Vector.Number(t, 1);
         t.Op->Src = Vector.Number(t, 2);
-        t.Memory();
-        // DI, EDI or RDI by address size; Iced gives no base for the implied operand.
-        t.Op->Base = (int)Gpr.Rdi * 8;
-        t.Op->Disp = 0;
+        t.MemoryAtDi();
         t.Op->Handler = Vex.IsVex(t) ? &MaskedStoreBytes<VexGate> : &MaskedStoreBytes<LegacyGate>;
         return true;
     }
