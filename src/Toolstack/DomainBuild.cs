@@ -3,6 +3,16 @@ using XenSim.Toolstack.Libxl;
 
 namespace XenSim.Toolstack;
 
+/// <summary>domain_restart_type of xl.</summary>
+public enum RestartType
+{
+    None,
+    Normal,
+
+    /// <summary>The old domain stays, under another name.</summary>
+    Rename,
+}
+
 /// <summary>
 /// One run of <c>xl create</c>: what its stages share. The domains that it makes hold their own small records, see
 /// <see cref="TargetDomain"/>; a run makes one domain, or two with a stub domain.
@@ -35,6 +45,15 @@ public sealed class DomainBuild
 
     /// <summary>Exit code of xl; null while it runs.</summary>
     public int? ExitCode { get; internal set; }
+
+    /// <summary>What xl does next, once the domain has ended.</summary>
+    public RestartType Restart { get; internal set; }
+
+    /// <summary>SHUTDOWN_* that libxl has read; null while the domain lives.</summary>
+    internal uint? ShutdownReason { get; set; }
+
+    /// <summary>The action that the configuration has for this end.</summary>
+    internal EndAction Action { get; set; }
 
     /// <summary>A failure that xl answers with exit() on the spot, skipping its clean-up (macro MUST in 4.0).</summary>
     internal bool ExitedByMust { get; set; }

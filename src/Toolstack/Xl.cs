@@ -16,9 +16,16 @@ public sealed class Xl(ToolstackOptions options)
     public DomainCreation CreateDomain(DomainConfiguration configuration, bool paused)
     {
         DomainBuild build = new(options, configuration, paused);
-        Stage<DomainBuild> root = CallPaths.CreateDomain(options.Release);
-        return new DomainCreation(build, new StageMachine<DomainBuild>(root, build, Side.Toolstack, options.Events, options.Faults));
+        return new DomainCreation(build, Machine(CallPaths.CreateDomain(options.Release), build));
     }
+
+    /// <summary>The same xl, which stays to see the domain's end (without -e).</summary>
+    public StageMachine<DomainBuild> WaitForDeath(DomainBuild build) => Machine(CallPaths.WaitForDeath(options.Release), build);
+
+    /// <summary>What that xl does when the domain has ended; then <see cref="DomainBuild.Restart"/> says whether it creates it again.</summary>
+    public StageMachine<DomainBuild> DomainDeath(DomainBuild build) => Machine(CallPaths.DomainDeath(options.Release), build);
+
+    private StageMachine<DomainBuild> Machine(Stage<DomainBuild> root, DomainBuild build) => new(root, build, Side.Toolstack, options.Events, options.Faults);
 }
 
 /// <summary>A run of xl create: its state and the machine that drives it.</summary>

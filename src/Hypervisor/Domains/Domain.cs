@@ -323,6 +323,7 @@ public sealed class Domain : IDisposable
         DomainTeardown.RelinquishResources(this);
         _life.Fire(DomainTrigger.domain_relinquish_resources);
         Xen.Remove(this);
+        Dispose();
         Xen.Events.Emit(new DomainDestroyed(Id));
         Xen.RaiseGlobalVirq(Virq.DOM_EXC);
     }

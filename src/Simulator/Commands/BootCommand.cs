@@ -6,6 +6,7 @@ using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Simulator.BuiltInGuests;
 using XenSim.Simulator.Input;
 using XenSim.Simulator.Session;
+using XenSim.Toolstack.Libxl;
 
 namespace XenSim.Simulator.Commands;
 
@@ -19,7 +20,8 @@ internal static class BootCommand
         Argument<string> Kernel, DefaultedOption<GuestType> Type, Option<bool> Dom0, Option<string?> Ramdisk, Option<string?> CommandLine, DefaultedOption<ulong> Memory,
         DefaultedOption<ulong> Vcpus, DefaultedOption<XenRelease> Release, DefaultedOption<CpuVendor> Vendor, DefaultedOption<int> HostBits, Option<bool> Supervisor, DefaultedOption<ulong> HostMemory,
         DefaultedOption<Until> Until, DefaultedOption<ulong> MaxInstructions, Option<string?> Trace, Option<string?> Input,
-        Option<string?> XenCommandLine, Option<string[]> Notes, Option<GuestTrial[]> Tries, Option<bool> Viridian);
+        Option<string?> XenCommandLine, Option<string[]> Notes, Option<GuestTrial[]> Tries, Option<bool> Viridian, Option<EndAction?> OnPoweroff, Option<EndAction?> OnReboot,
+        Option<EndAction?> OnCrash);
 
     public static Command Build(Terminal terminal)
     {
@@ -42,7 +44,8 @@ internal static class BootCommand
             """)
         {
             given.Kernel, given.Type, given.Dom0, given.Ramdisk, given.CommandLine, given.Memory, given.Vcpus, given.Release, given.Vendor,
-            given.HostBits, given.Supervisor, given.HostMemory, given.XenCommandLine, given.Until, given.MaxInstructions, given.Notes, given.Tries, given.Viridian, given.Trace, given.Input, Options.Verbosity(),
+            given.HostBits, given.Supervisor, given.HostMemory, given.XenCommandLine, given.Until, given.MaxInstructions, given.Notes, given.Tries, given.Viridian, given.OnPoweroff, given.OnReboot,
+            given.OnCrash, given.Trace, given.Input, Options.Verbosity(),
         };
         command.SetAction(parsed => (int)BootRun.Execute(
             ReadOptions(parsed, given), parsed.GetValue(given.Trace), Options.CountVerbosity(parsed), stages: false, terminal));
@@ -75,7 +78,10 @@ internal static class BootCommand
             AllowMultipleArgumentsPerToken = false,
         },
         Options.Tries(),
-        new Option<bool>("--viridian") { Description = "HVM with Viridian's CPUID leaves and MSRs." });
+        new Option<bool>("--viridian") { Description = "HVM with Viridian's CPUID leaves and MSRs." },
+        Options.Action("--on-poweroff", "What xl does when the guest powers off; with none of these three xl does not wait for the end."),
+        Options.Action("--on-reboot", "What xl does when the guest reboots."),
+        Options.Action("--on-crash", "What xl does when the guest crashes."));
 
     private static SessionOptions ReadOptions(ParseResult parsed, Given given)
     {
@@ -112,6 +118,9 @@ internal static class BootCommand
                 CommandLine = parsed.GetValue(given.CommandLine) ?? "",
                 MemoryMiB = given.Memory.ValueIn(parsed),
                 Vcpus = (uint)given.Vcpus.ValueIn(parsed),
+                OnPoweroff = parsed.GetValue(given.OnPoweroff),
+                OnReboot = parsed.GetValue(given.OnReboot),
+                OnCrash = parsed.GetValue(given.OnCrash),
             },
             Limits = new SessionLimits { Instructions = (long)given.MaxInstructions.ValueIn(parsed), VirtualNanoseconds = ulong.MaxValue },
         };

@@ -21,6 +21,7 @@ internal static class CreateCommand
         DefaultedOption<XenRelease> release = Options.Release();
         DefaultedOption<CpuVendor> vendor = Options.Choice("--vendor", "The host CPU's maker.", CpuVendor.AMD, ("intel", CpuVendor.Intel), ("amd", CpuVendor.AMD));
         Option<bool> paused = new("-p") { Description = "Leave the domain paused." };
+        Option<bool> exit = new("-e") { Description = "Do not wait for the end of the domain: on_poweroff and its siblings are not acted on." };
         Option<string?> trace = new("--trace") { Description = "Write all events to this file as JSON Lines.", HelpName = "FILE.jsonl" };
         Command command = new("create",
             """
@@ -35,7 +36,7 @@ internal static class CreateCommand
               xensim create guest.cfg --xen 4.0 -p -vvv
             """)
         {
-            file, release, vendor, paused, trace, Options.Verbosity(),
+            file, release, vendor, paused, exit, trace, Options.Verbosity(),
         };
         command.SetAction(parsed =>
         {
@@ -48,6 +49,7 @@ internal static class CreateCommand
                 Configuration = domain,
                 Limits = new SessionLimits { Instructions = long.MaxValue, VirtualNanoseconds = ulong.MaxValue },
                 Paused = parsed.GetValue(paused),
+                DoNotWait = parsed.GetValue(exit),
             };
             return (int)BootRun.Execute(options, parsed.GetValue(trace), Options.CountVerbosity(parsed), stages: false, terminal);
         });

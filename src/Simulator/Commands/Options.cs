@@ -5,6 +5,7 @@ using XenSim.Simulator.BuiltInGuests;
 using XenSim.Simulator.Input;
 using XenSim.Simulator.Scenarios.Shapes;
 using XenSim.Simulator.Session;
+using XenSim.Toolstack.Libxl;
 
 namespace XenSim.Simulator.Commands;
 
@@ -79,6 +80,10 @@ internal static class Options
         AllowMultipleArgumentsPerToken = false,
         CustomParser = result => [.. result.Tokens.Select(t => Trial(result, t.Value))],
     };
+
+    /// <summary>What xl does at a domain's end.</summary>
+    public static Option<EndAction?> Action(string name, string description)
+        => Choice<EndAction?>(name, description, null, [.. EndActions.ByName.Select(a => (a.Key, (EndAction?)a.Value))]);
 
     private static GuestTrial Trial(ArgumentResult result, string given)
     {

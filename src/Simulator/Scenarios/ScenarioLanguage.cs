@@ -6,6 +6,7 @@ using XenSim.Simulator.BuiltInGuests;
 using XenSim.Simulator.Scenarios.Expectations;
 using XenSim.Simulator.Scenarios.Shapes;
 using XenSim.Simulator.Session;
+using XenSim.Toolstack.Libxl;
 
 namespace XenSim.Simulator.Scenarios;
 
@@ -28,6 +29,8 @@ internal static class ScenarioLanguage
         ["dom0"] = BootPath.Dom0,
         ["hvm"] = BootPath.Hvm,
     });
+
+    private static readonly ChoiceShape<EndAction> s_action = new("an action", EndActions.ByName);
 
     private static readonly ObjectShape<HostSpec> s_host = new("host", new HostSpec(),
     [
@@ -80,6 +83,11 @@ internal static class ScenarioLanguage
         Field<GuestSpec>.Of("memory", "The guest's memory in MiB.", new NumberShape(1, MostMemoryMiB), (g, v) => g with { MemoryMiB = v }),
         Field<GuestSpec>.Of("vcpus", "Number of vCPUs.", new NumberShape(1, 32), (g, v) => g with { Vcpus = (uint)v }),
         Field<GuestSpec>.Of("name", "The domain's name.", new TextShape("a name", 64), (g, v) => g with { Name = v }),
+        Field<GuestSpec>.Of(
+            "on-poweroff", "What xl does when the guest powers off, as xl.cfg's on_poweroff; 4.0's xl knows no such setting. With none of the three xl does not wait for the end.",
+            s_action, (g, v) => g with { OnPoweroff = v }),
+        Field<GuestSpec>.Of("on-reboot", "What xl does when the guest reboots.", s_action, (g, v) => g with { OnReboot = v }),
+        Field<GuestSpec>.Of("on-crash", "What xl does when the guest crashes.", s_action, (g, v) => g with { OnCrash = v }),
     ],
     OptionRules.CheckGuest);
 
@@ -87,6 +95,9 @@ internal static class ScenarioLanguage
     [
         Field<SessionLimits>.Of("instructions", "Guest instructions.", new NumberShape(1, long.MaxValue), (l, v) => l with { Instructions = (long)v }),
         Field<SessionLimits>.Of("virtual-time", "Virtual time, as in 10s.", new VirtualTimeShape(), (l, v) => l with { VirtualNanoseconds = v }),
+        Field<SessionLimits>.Of(
+            "restarts", "How often xl may create the domain again (on-reboot: restart); the session ends with the end after the last one.", new NumberShape(0, 1_000_000),
+            (l, v) => l with { Restarts = v }),
     ]);
 
     private sealed record FaultFields(string? Stage, string? Hypercall, XenErrno Errno, long? Code, ulong? Occurrence);

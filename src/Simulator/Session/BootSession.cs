@@ -35,6 +35,8 @@ public sealed class BootSession : IDisposable
     private readonly GuestWatch _watch;
     private readonly ConsoleScript _script;
     private ToolBoot? _tools;
+    private DomainBuild? _waiting;
+    private ulong _restarts;
 
     public BootSession(SessionOptions options, IReadOnlyList<IEventConsumer> consumers)
     {
@@ -139,12 +141,24 @@ public sealed class BootSession : IDisposable
         if (_options.Path == BootPath.Dom0)
             return null;
         _tools = new ToolBoot(_options, Xen, Events, _faults);
-        DomainCreation creation = _tools.Create();
-        if (Drive(creation.Machine.Step, stop) is { } stoppedTools)
-            return stoppedTools with { ToolExitCode = creation.Build.ExitCode };
+        return CreateDomain(_tools, stop);
+    }
+
+    /// <summary>xl create, up to where it begins to wait for the domain's end.</summary>
+    /// <returns>Null: the domain may run.</returns>
+    private SessionOutcome? CreateDomain(ToolBoot tools, CancellationToken stop)
+    {
+        DomainCreation creation = tools.Create();
+        if (Drive(creation.Machine.Step, stop) is { } stopped)
+            return stopped with { ToolExitCode = creation.Build.ExitCode };
         if (creation.Machine.Outcome.Failed || creation.Build.ExitCode is > 0)
             return Refused(creation.Machine.Outcome, creation.Build.ExitCode);
-        return _options.Paused ? new SessionOutcome(SessionEnd.Paused, "the domain is built and paused", creation.Build.ExitCode) : null;
+        if (_options.Paused)
+            return new SessionOutcome(SessionEnd.Paused, "the domain is built and paused", creation.Build.ExitCode);
+        if (!_options.XlWaits)
+            return null;
+        _waiting = creation.Build;
+        return Drive(tools.Xl.WaitForDeath(_waiting).Step, stop);
     }
 
     /// <summary>Takes a machine to its end, stage by stage, with the daemons at work between stages.</summary>
@@ -187,7 +201,7 @@ public sealed class BootSession : IDisposable
                 ToolPortPending = () => _tools?.Daemons.Poll(),
                 UntilNanoseconds = _options.Limits.VirtualNanoseconds == ulong.MaxValue ? null : _options.Limits.VirtualNanoseconds,
             });
-            if (OutcomeOf(reason) is { } outcome)
+            if (OutcomeOf(reason, stop) is { } outcome)
                 return outcome;
         }
 
@@ -208,10 +222,10 @@ public sealed class BootSession : IDisposable
     }
 
     /// <returns>Null: the run goes on.</returns>
-    private SessionOutcome? OutcomeOf(RunStop stop) => stop.Reason switch
+    private SessionOutcome? OutcomeOf(RunStop stop, CancellationToken token) => stop.Reason switch
     {
         RunStopReason.Idle => Ended(SessionEnd.Halted, "the guest halted for good"),
-        RunStopReason.DomainShutdown => stop.Domain == Subject ? ShutDown() : null,
+        RunStopReason.DomainShutdown => stop.Domain == Subject ? AfterShutdown(token) : null,
         RunStopReason.InstructionLimit when Xen.Instructions >= _options.Limits.Instructions
             => Ended(SessionEnd.LimitReached, $"the limit of {_options.Limits.Instructions} instructions was reached"),
         RunStopReason.InstructionLimit => null,
@@ -220,6 +234,26 @@ public sealed class BootSession : IDisposable
         RunStopReason.Unimplemented => Ended(SessionEnd.Unimplemented, $"not implemented: {stop.Text}"),
         _ => throw new InvalidOperationException($"a run stopped for {stop.Reason}, which nobody asked for"),
     };
+
+    /// <summary>xl hears of the end by xenstored's watch, does what the configuration says, and perhaps creates the domain again.</summary>
+    /// <returns>Null: the domain has been created again and runs.</returns>
+    private SessionOutcome? AfterShutdown(CancellationToken stop)
+    {
+        SessionOutcome ended = ShutDown();
+        if (_tools is not { } tools || _waiting is not { } xl)
+            return ended;
+        tools.Daemons.Poll();
+        if (!tools.DomainReleased)
+            throw new InvalidOperationException("a domain shut down and xenstored did not say so");
+        tools.DomainReleased = false;
+        if (Drive(tools.Xl.DomainDeath(xl).Step, stop) is { } stopped)
+            return stopped;
+        if (xl.Restart == RestartType.None || _restarts == _options.Limits.Restarts)
+            return ended;
+        _restarts++;
+        _watch.ExpectAnother();
+        return CreateDomain(tools, stop);
+    }
 
     // Reasons: stable-4.17 xen/include/public/sched.h, SHUTDOWN_*.
     private SessionOutcome ShutDown() => _watch.ShutdownReason switch

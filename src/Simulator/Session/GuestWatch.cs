@@ -96,6 +96,13 @@ internal sealed class GuestWatch(SessionOptions options) : IEventConsumer
             Subject = domain;
     }
 
+    /// <summary>The domain is created again: the next one is the subject. What is known of the first start stays.</summary>
+    public void ExpectAnother()
+    {
+        _created = 0;
+        ShutdownReason = null;
+    }
+
     private void OnStarted(DomainId id)
     {
         if (Xen?.FindDomain(id) is not { Vcpus.Count: > 0 } domain)

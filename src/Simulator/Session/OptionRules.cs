@@ -16,6 +16,7 @@ public static class OptionRules
         { Path: BootPath.DomU or BootPath.Stubdom, Guest.Type: not GuestType.Pv } => "a guest of type hvm or pvh comes up on the path hvm",
         { Path: BootPath.Dom0, Guest.Type: not GuestType.Pv } => "dom0 is a guest of type pv",
         { Guest.Type: GuestType.Pvh, Release: XenRelease.V4_0 } => "PVH came after Xen 4.0: use type hvm or xen 4.17",
+        { XlWaits: true, Path: BootPath.Dom0 or BootPath.Stubdom } => "on-poweroff, on-reboot and on-crash are for a domain that xl waits for: use the path domu or hvm",
         { Guest.Viridian: true, Guest.Type: not GuestType.Hvm } => "viridian is for guests of type hvm",
         _ => CheckGuest(o.Guest),
     };

@@ -93,6 +93,13 @@ public sealed record GuestSpec
 
     public string Name { get; init; } = "guest";
 
+    /// <summary>What xl does when the guest powers off; null with its two siblings: xl does not wait for that (<c>xl create -e</c>).</summary>
+    public EndAction? OnPoweroff { get; init; }
+
+    public EndAction? OnReboot { get; init; }
+
+    public EndAction? OnCrash { get; init; }
+
     /// <summary>The kernel with the variant built in, once everything about the guest is known.</summary>
     public GuestSpec WithVariant() => BuiltIn is null || Variant.IsShipped ? this : this with { Kernel = new NamedBytes(BuiltIn.Name, BuiltIn.Build(Variant)) };
 }
@@ -104,6 +111,9 @@ public sealed record SessionLimits
 
     /// <summary>Unit: nanoseconds of virtual time.</summary>
     public ulong VirtualNanoseconds { get; init; } = 300_000_000_000;
+
+    /// <summary>How often xl may create the domain again before the session ends with it.</summary>
+    public ulong Restarts { get; init; } = ulong.MaxValue;
 }
 
 /// <summary>What a fault replaces.</summary>
@@ -182,6 +192,12 @@ public sealed record SessionOptions
 
     /// <summary>What is typed at the guest's console.</summary>
     public IReadOnlyList<ConsoleStep> Script { get; init; } = [];
+
+    /// <summary>xl create -e: nobody waits for the end of the domain that <see cref="Configuration"/> describes.</summary>
+    public bool DoNotWait { get; init; }
+
+    /// <summary>Whether xl stays to act on the domain's end.</summary>
+    public bool XlWaits => Configuration is null ? (Guest.OnPoweroff ?? Guest.OnReboot ?? Guest.OnCrash) is not null : !DoNotWait;
 
     /// <summary>Leave the domain paused after building it (<c>xl create -p</c>).</summary>
     public bool Paused { get; init; }

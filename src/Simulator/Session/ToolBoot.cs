@@ -1,6 +1,7 @@
 using XenSim.Guest.Cpu;
 using XenSim.Hypervisor;
 using XenSim.Hypervisor.Public.Events;
+using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Simulator.BuiltInGuests;
 using XenSim.Toolstack;
 using XenSim.Toolstack.Configuration;
@@ -26,7 +27,11 @@ internal sealed class ToolBoot
         _options = options;
         Configuration = options.Configuration ?? ConfigurationFor(options);
         Daemons = new DaemonSet(options.Release, xen.ToolChannel, xen.Foreign, xen.ToolEvents, events);
+        Daemons.Start();
         Daemons.InitialiseDom0();
+        StoreConnection watcher = Daemons.Store.Connect((path, _) => DomainReleased |= path == "@releaseDomain");
+        Daemons.Store.Request(watcher, XenStoreMessage.WATCH, 0, "@releaseDomain\0xl\0"u8);
+        DomainReleased = false; // a new watch fires once
         _store = new ToolStore(Daemons.Store);
         Xl = new Xl(new ToolstackOptions
         {
@@ -44,6 +49,9 @@ internal sealed class ToolBoot
     public Xl Xl { get; }
 
     public DaemonSet Daemons { get; }
+
+    /// <summary>xenstored has said that some domain shut down or is gone: what a waiting xl wakes up for.</summary>
+    public bool DomainReleased { get; set; }
 
     public DomainConfiguration Configuration { get; }
 
@@ -69,6 +77,9 @@ internal sealed class ToolBoot
         CommandLine = options.Guest.CommandLine.Length > 0 ? options.Guest.CommandLine : null,
         MemoryKiB = options.Guest.MemoryMiB * KiBPerMiB,
         Vcpus = options.Guest.Vcpus,
+        OnPoweroff = options.Guest.OnPoweroff ?? EndAction.destroy,
+        OnReboot = options.Guest.OnReboot ?? EndAction.restart,
+        OnCrash = options.Guest.OnCrash ?? EndAction.destroy,
         Features = options.Guest.Features,
         Viridian = options.Guest.Viridian,
     };

@@ -14,9 +14,6 @@ public sealed record XlDomain(DomainConfiguration? Domain, IReadOnlyList<XlMessa
 /// <remarks>Source: RELEASE-4.0.4 tools/libxl/xl_cmdimpl.c, stable-4.17 tools/xl/xl_parse.c.</remarks>
 public sealed class XlDomainReader
 {
-    private static readonly string[] ActionNames
-        = ["destroy", "restart", "rename-restart", "preserve", "coredump-destroy", "coredump-restart", "soft-reset"];
-
     // init_build_info (4.0), libxl__domain_build_info_setdefault (4.17).
     private const long DefaultMemoryMiB = 32;
 
@@ -80,6 +77,8 @@ public sealed class XlDomainReader
             OnPoweroff = Action("on_poweroff", EndAction.destroy),
             OnReboot = Action("on_reboot", EndAction.restart),
             OnCrash = Action("on_crash", EndAction.destroy),
+            OnWatchdog = Is40 ? EndAction.destroy : Action("on_watchdog", EndAction.destroy),
+            OnSoftReset = Is40 ? EndAction.soft_reset : Action("on_soft_reset", EndAction.soft_reset),
             ClaimMode = !Is40,
         };
     }
@@ -171,9 +170,8 @@ public sealed class XlDomainReader
     {
         if (_file.GetString(name) is not { } text)
             return otherwise;
-        int index = Array.IndexOf(ActionNames, text);
-        if (index >= 0 && (!Is40 || index < 4))
-            return (EndAction)index;
+        if (EndActions.ByName.TryGetValue(text, out EndAction action) && (!Is40 || action <= EndAction.preserve))
+            return action;
         Refuse(name, $"Unknown {name} action \"{text}\" specified");
         return otherwise;
     }

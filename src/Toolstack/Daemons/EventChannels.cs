@@ -19,6 +19,15 @@ internal sealed class EventChannels(IHypercallChannel channel)
         return error;
     }
 
+    /// <summary>EVTCHNOP_bind_virq, on CPU 0.</summary>
+    public XenErrno BindVirq(Virq virq, out uint port)
+    {
+        var bind = new EvtchnBindVirq { Virq = (uint)virq };
+        XenErrno error = Call(EventChannelOp.bind_virq, ref bind);
+        port = bind.Port;
+        return error;
+    }
+
     /// <summary>EVTCHNOP_send.</summary>
     public XenErrno Notify(uint port)
     {

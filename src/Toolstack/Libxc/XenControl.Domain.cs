@@ -7,8 +7,19 @@ namespace XenSim.Toolstack.Libxc;
 /// <summary>xc_dominfo_t as far as the tools use it.</summary>
 internal readonly record struct DomainInfo(uint Domid, uint Flags, ulong SharedInfoFrame, uint MaxVcpuId)
 {
+    private const int ShutdownShift = 16;
+
+    /// <summary>XEN_DOMINF_dying.</summary>
+    public bool IsDying => (Flags & 1) != 0;
+
     /// <summary>XEN_DOMINF_hvm_guest.</summary>
     public bool IsHvm => (Flags & 2) != 0;
+
+    /// <summary>XEN_DOMINF_shutdown.</summary>
+    public bool IsShutDown => (Flags & 4) != 0;
+
+    /// <summary>SHUTDOWN_*; only where <see cref="IsShutDown"/>.</summary>
+    public uint ShutdownReason => Flags >> ShutdownShift & 0xFF;
 }
 
 /// <summary>What createdomain is given: fields that 4.0.4 lacks are ignored there.</summary>

@@ -6,7 +6,7 @@ using XenSim.Toolstack.Libxc;
 namespace XenSim.Toolstack.Libxl;
 
 /// <summary>
-/// What happens after a failed creation (4.17): libxl destroys the domain itself, and then xl does it again and finds nothing.
+/// libxl_domain_destroy (4.17). After a failed creation libxl destroys the domain itself, and then xl does it again and finds nothing.
 /// </summary>
 /// <remarks>Source: stable-4.17 tools/libs/light/libxl_domain.c: libxl__destroy_domid and its callbacks; tools/xl/xl_vmcontrol.c.</remarks>
 internal static class Destroy417
@@ -32,18 +32,47 @@ internal static class Destroy417
         return StageOutcome.Ok;
     }
 
+    /// <summary>libxl__devices_destroy: consoles, the only kind of device here, go at once (libxl__device_destroy).</summary>
+    public static StageOutcome DevicesDestroy(DomainBuild build)
+    {
+        uint domid = build.Current.Domid;
+        string devices = $"/libxl/{domid}/device/console";
+        if (build.Store.Directory(0, devices, out IReadOnlyList<string> names) != XenErrno.None)
+            return StageOutcome.Ok;
+        foreach (string name in names)
+        {
+            if (build.Store.ReadOrNull($"{devices}/{name}/backend") is not { } back)
+                continue;
+            string front = build.Store.ReadOrNull($"{devices}/{name}/frontend") ?? $"/local/domain/{domid}/console";
+            build.Store.Transaction(t =>
+            {
+                build.Store.CleanUpPath(t, front);
+                build.Store.CleanUpPath(t, $"{devices}/{name}");
+                build.Store.CleanUpPath(t, back);
+            });
+        }
+
+        return StageOutcome.Ok;
+    }
+
     /// <summary>devices_destroy_cb: the trees of the domain go, /vm/UUID too.</summary>
     public static StageOutcome DevicesDestroyed(DomainBuild build)
     {
         TargetDomain target = build.Current;
         uint domid = target.Domid;
         string path = $"/local/domain/{domid}";
-        build.Store.Remove(0, $"/local/domain/0/backend/console/{domid}");
         if (build.Store.ReadOrNull($"{path}/vm") is { } vmPath)
             build.Store.Remove(0, vmPath);
         build.Store.Remove(0, path);
         build.Store.Remove(0, $"/libxl/{domid}");
         build.Log.Libxl(LogLevel.Debug, File, 1597, "devices_destroy_cb", "Forked pid <pid> for destroy of domain", domid);
+        return StageOutcome.Ok;
+    }
+
+    /// <summary>do_domain_create hands over to its event loop, which waits for the child.</summary>
+    public static StageOutcome DevicesDestroyedByCreate(DomainBuild build)
+    {
+        DevicesDestroyed(build);
         build.Log.Libxl(LogLevel.Debug, "libxl_create.c", 2120, "do_domain_create", $"ao {ToolLog.UserPointer}: inprogress: poller={ToolLog.UserPointer}, flags=i");
         return StageOutcome.Ok;
     }
@@ -55,8 +84,29 @@ internal static class Destroy417
         build.Current.Destroyed = !rc.Failed;
         if (rc.Failed)
             build.Log.LibxlErrno(File, 1626, "domain_destroy_domid_cb", "xc_domain_destroy failed", rc.Errno, build.Current.Domid);
-        Finish417.AoComplete(build, LibxlError.FAIL);
         return rc.ToOutcome();
+    }
+
+    /// <summary>The same when a creation has failed: it completes as a failure whatever comes of this.</summary>
+    public static StageOutcome DestroyDomainByCreate(DomainBuild build)
+    {
+        StageOutcome outcome = DestroyDomain(build);
+        Finish417.AoComplete(build, LibxlError.FAIL);
+        return outcome;
+    }
+
+    /// <summary>libxl_domain_destroy of a domain that is there.</summary>
+    public static StageOutcome Enter(DomainBuild build)
+    {
+        build.Log.Libxl(LogLevel.Debug, File, 1046, "libxl_domain_destroy", $"ao {ToolLog.UserPointer}: create: how=(nil) callback=(nil) poller={ToolLog.UserPointer}", build.Current.Domid);
+        return StageOutcome.Ok;
+    }
+
+    public static StageOutcome Complete(DomainBuild build)
+    {
+        build.Log.Libxl(LogLevel.Debug, File, 1055, "libxl_domain_destroy", $"ao {ToolLog.UserPointer}: inprogress: poller={ToolLog.UserPointer}, flags=i", build.Current.Domid);
+        Finish417.AoComplete(build, 0);
+        return StageOutcome.Ok;
     }
 
     /// <summary>xl's own libxl_domain_destroy of the domid it still holds: the domain is gone.</summary>

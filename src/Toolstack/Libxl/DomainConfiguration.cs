@@ -23,6 +23,14 @@ public enum EndAction
     soft_reset,
 }
 
+/// <summary>xl's words for the actions (4.17 xl_parse.c: action_on_shutdown_names).</summary>
+public static class EndActions
+{
+    public static readonly IReadOnlyDictionary<string, EndAction> ByName = Enum.GetValues<EndAction>().ToDictionary(NameOf);
+
+    public static string NameOf(EndAction action) => action.ToString().Replace('_', '-');
+}
+
 /// <summary>How RDTSC behaves for the guest (tsc_mode).</summary>
 public enum TscMode
 {
@@ -96,6 +104,11 @@ public sealed record DomainConfiguration
     public EndAction OnReboot { get; init; } = EndAction.restart;
 
     public EndAction OnCrash { get; init; } = EndAction.destroy;
+
+    /// <summary>4.17; 4.0 has no watchdog setting.</summary>
+    public EndAction OnWatchdog { get; init; } = EndAction.destroy;
+
+    public EndAction OnSoftReset { get; init; } = EndAction.soft_reset;
 
     /// <summary>claim_mode: claim all pages before populating (xl's default in 4.17).</summary>
     public bool ClaimMode { get; init; } = true;

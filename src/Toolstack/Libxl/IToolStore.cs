@@ -19,6 +19,8 @@ public interface IToolStore
 
     XenErrno Read(uint transaction, string path, out string value);
 
+    XenErrno Directory(uint transaction, string path, out IReadOnlyList<string> names);
+
     XenErrno Write(uint transaction, string path, string value);
 
     XenErrno MakeDirectory(uint transaction, string path);

@@ -29,6 +29,23 @@ internal static class Xs
         store.SetPermissions(transaction, path, permissions);
     }
 
+    /// <summary>libxl__xs_path_cleanup: the node, and the directories above it that are empty then.</summary>
+    public static void CleanUpPath(this IToolStore store, uint transaction, string path)
+    {
+        store.Remove(transaction, path);
+        for (int slash = path.LastIndexOf('/'); slash > 0; slash = path.LastIndexOf('/'))
+        {
+            path = path[..slash];
+            if (store.Read(transaction, path, out string value) != XenErrno.None || value.Length > 0
+                || store.Directory(transaction, path, out IReadOnlyList<string> names) != XenErrno.None || names.Count > 0)
+            {
+                return;
+            }
+
+            store.Remove(transaction, path);
+        }
+    }
+
     public static string? ReadOrNull(this IToolStore store, string path) => store.Read(0, path, out string value) == XenErrno.None ? value : null;
 
     /// <summary>retry_transaction: the work again as long as the commit says EAGAIN.</summary>

@@ -37,6 +37,18 @@ internal static class Path40
             .OnFailure(Create40.ExitWithFailure)
             .Undo(Destroy());
 
+    /// <summary>Where create_domain goes after the unpause: xl stays and waits for the domain's end.</summary>
+    public static Stage<DomainBuild> WaitForDeath() => Function(Libxl, "libxl_wait_for_domain_death", DomainDeath40.Wait);
+
+    /// <summary>What create_domain's loop does when xenstored says that a domain has ended.</summary>
+    public static Stage<DomainBuild> DomainDeath()
+        => Function(
+            Libxl,
+            "libxl_get_event",
+            Function(Libxl, "libxl_event_get_domain_death_info", DomainDeath40.GetInfo),
+            Destroy().Unchecked().OnlyIf("dying, or shut down for another reason than suspend", DomainDeath40.Destroys))
+            .Then(DomainDeath40.Done);
+
     private static Stage<DomainBuild> Destroy()
         => Function(
             Libxl,

@@ -17,6 +17,7 @@ internal static class Path417
     private const string Evtchn = "stable-4.17 tools/libs/ctrl/xc_evtchn.c";
     private const string Sched = "stable-4.17 tools/libs/light/libxl_sched.c";
     private const string Console = "stable-4.17 tools/libs/light/libxl_console.c";
+    private const string Device = "stable-4.17 tools/libs/light/libxl_device.c";
     private const string DomCore = "stable-4.17 tools/libs/guest/xg_dom_core.c";
 
     public static Stage<DomainBuild> CreateDomain()
@@ -44,13 +45,45 @@ internal static class Path417
             .OnFailure(Finish417.ExitWithFailure)
             .Undo(Function(Domain, "libxl_domain_destroy", Destroy417.AgainByXl).OnlyIf("the domain had been made", b => b.Current.Created));
 
+    /// <summary>Where create_domain goes after the unpause: xl stays and waits for the domain's end.</summary>
+    public static Stage<DomainBuild> WaitForDeath()
+        => Function(Domain, "libxl_evenable_domain_death", DomainDeath417.Enable, Function(Domain, "domain_death_xswatch_callback", DomainDeath417.Look));
+
+    /// <summary>What xl does when libxl reports the domain's end.</summary>
+    public static Stage<DomainBuild> DomainDeath()
+        => Function(
+            Xl,
+            "domain_wait_event",
+            Function(Domain, "domain_death_xswatch_callback", DomainDeath417.Look),
+            Function(
+                Xl,
+                "handle_domain_death",
+                DomainDeath417.Handle,
+                Function(Domain, "libxl_domain_core_dump", DomainDeath417.CoreDump).OnlyIf("coredump-destroy, coredump-restart", DomainDeath417.DumpsCore),
+                Function(
+                    Domain,
+                    "libxl_domain_destroy",
+                    Destroy417.Enter,
+                    Function(Domain, "libxl__destroy_domid", Destroy417.Pause),
+                    Function(Device, "libxl__devices_destroy", Destroy417.DevicesDestroy),
+                    Function(Domain, "devices_destroy_cb", Destroy417.DevicesDestroyed),
+                    Function(XcDomain, "xc_domain_destroy", Destroy417.DestroyDomain))
+                    .Then(Destroy417.Complete).Unchecked().OnlyIf("destroy, restart", DomainDeath417.Destroys)),
+            Function(
+                Xl,
+                "preserve_domain",
+                DomainDeath417.PreserveDomain,
+                Function(Domain, "libxl_domain_preserve", DomainDeath417.Preserve)).OnlyIf("rename-restart", b => b.Restart == RestartType.Rename))
+            .Then(DomainDeath417.Done);
+
     private static Stage<DomainBuild> DestroyByLibxl()
         => Function(
             Domain,
             "libxl__domain_destroy",
             Function(Domain, "libxl__destroy_domid", Destroy417.Pause),
-            Function(Domain, "devices_destroy_cb", Destroy417.DevicesDestroyed),
-            Function(XcDomain, "xc_domain_destroy", Destroy417.DestroyDomain))
+            Function(Device, "libxl__devices_destroy", Destroy417.DevicesDestroy),
+            Function(Domain, "devices_destroy_cb", Destroy417.DevicesDestroyedByCreate),
+            Function(XcDomain, "xc_domain_destroy", Destroy417.DestroyDomainByCreate))
             .OnlyIf("the domain had been made", b => b.Current.Created);
 
     private static Stage<DomainBuild> DomainMake()

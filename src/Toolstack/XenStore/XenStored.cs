@@ -27,6 +27,7 @@ public sealed partial class XenStored
     private readonly IEventSink _events;
     private readonly List<StoreConnection> _connections = [];
     private readonly HashSet<DomainId> _introduced = [];
+    private readonly HashSet<DomainId> _shutDown = [];
     private StoreTree _tree;
 
     public XenStored(XenRelease release, IEventSink events)
@@ -165,9 +166,30 @@ public sealed partial class XenStored
     {
         if (!_introduced.Remove(domain))
             return false;
+        _shutDown.Remove(domain);
         Rings?.Release(domain);
         FireSpecial("@releaseDomain");
         return true;
+    }
+
+    /// <summary>domain_cleanup: drops domains that are gone or dying, and tells once that a domain has shut down.</summary>
+    /// <param name="fateOf">What Xen says about a domain; null: it knows none of that number.</param>
+    public void CleanUpDomains(Func<DomainId, DomainFate?> fateOf)
+    {
+        bool notify = false;
+        foreach (DomainId domain in _introduced.ToArray())
+        {
+            DomainFate? fate = fateOf(domain);
+            if (fate is { ShutDown: true } && _shutDown.Add(domain))
+                notify = true;
+            if (fate is { Dying: false })
+                continue;
+            Forget(domain); // tells by itself
+            notify = false;
+        }
+
+        if (notify)
+            FireSpecial("@releaseDomain");
     }
 
     private StoreReply IsIntroduced(ReadOnlySpan<byte> payload)
@@ -210,6 +232,9 @@ public sealed partial class XenStored
     /// <summary>atoi.</summary>
     private static uint Number(string text) => uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out uint value) ? value : 0;
 }
+
+/// <summary>What has become of a domain that xenstored serves.</summary>
+public readonly record struct DomainFate(bool ShutDown, bool Dying);
 
 /// <summary>Who asks, and in which transaction.</summary>
 internal readonly record struct StoreCall(StoreConnection Connection, StoreTransaction? Transaction, uint Id);
