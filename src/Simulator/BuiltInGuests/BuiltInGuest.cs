@@ -19,7 +19,7 @@ public sealed class BuiltInGuest
     internal const string HvmTitle = "XenSim's own HVM guest: 32-bit protected mode, paging off";
 
     private static readonly GuestTrial[] pvTrials =
-        [GuestTrial.HypercallMsrIndex, GuestTrial.HypercallMsrFrame, GuestTrial.UnknownXenMsr, GuestTrial.UnknownHypercall, GuestTrial.Domctl];
+        [GuestTrial.HypercallMsrIndex, GuestTrial.HypercallMsrFrame, GuestTrial.UnknownXenMsr, GuestTrial.UnknownHypercall, GuestTrial.Domctl, GuestTrial.Reboot];
 
     private static readonly GuestTrial[] hvmTrials = [.. Enum.GetValues<GuestTrial>().Where(t => t != GuestTrial.Domctl)];
 

@@ -381,6 +381,13 @@ public sealed class GuestRuntime
 
     private void NotifyRing() => RawHypercall(HypercallNumber.event_channel_op, [EventChannelOp.send, HypercallArgument.Address(ringSend)]);
 
+    /// <summary>The end, with the wish to be started again.</summary>
+    public void Reboot()
+    {
+        Say("sched_op(shutdown, reboot): until soon");
+        Hypercall(HypercallNumber.sched_op, SchedOp.shutdown, HypercallArgument.Address(g.Data.Word32((uint)ShutdownReason.reboot)));
+    }
+
     private void EmitShutdown(ShutdownReason reason)
     {
         g.Routine(reason.ToString());

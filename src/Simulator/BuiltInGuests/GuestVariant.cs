@@ -25,6 +25,9 @@ public enum GuestTrial
 
     /// <summary>PV: getdomaininfo of itself, under the interface version of either release.</summary>
     Domctl,
+
+    /// <summary>Ends at once with SHUTDOWN_reboot.</summary>
+    Reboot,
 }
 
 /// <summary>A note of a built-in guest's image that is not the usual one. Neither text nor number: the image does not have it.</summary>

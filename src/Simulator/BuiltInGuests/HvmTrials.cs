@@ -83,6 +83,9 @@ internal sealed class HvmTrials
             case GuestTrial.UserHypercall:
                 guard.Try("a hypercall from ring 3", EnterUser, "answered ", Said.Number(runtime.Result));
                 break;
+            case GuestTrial.Reboot:
+                runtime.Reboot();
+                break;
             default:
                 throw new ArgumentOutOfRangeException(nameof(trial), trial, "an HVM guest cannot try this");
         }

@@ -50,6 +50,9 @@ internal sealed class PvTrials(GuestAssembler g, GuestRuntime runtime, ulong hyp
                 Domctl(6);
                 Domctl(0x15);
                 break;
+            case GuestTrial.Reboot:
+                runtime.Reboot();
+                break;
             default:
                 throw new ArgumentOutOfRangeException(nameof(trial), trial, "a PV guest cannot try this");
         }

@@ -246,9 +246,10 @@ public sealed class BootSession : IDisposable
         if (!tools.DomainReleased)
             throw new InvalidOperationException("a domain shut down and xenstored did not say so");
         tools.DomainReleased = false;
-        if (Drive(tools.Xl.DomainDeath(xl).Step, stop) is { } stopped)
+        StageMachine<DomainBuild> death = tools.Xl.DomainDeath(xl);
+        if (Drive(death.Step, stop) is { } stopped)
             return stopped;
-        if (xl.Restart == RestartType.None || _restarts == _options.Limits.Restarts)
+        if (death.Outcome.Failed || xl.Restart == RestartType.None || _restarts == _options.Limits.Restarts)
             return ended;
         _restarts++;
         _watch.ExpectAnother();

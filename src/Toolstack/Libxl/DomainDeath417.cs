@@ -110,6 +110,13 @@ internal static class DomainDeath417
         string name = target.Configuration.Name + Suffix(build);
         Guid uuid = new(SHA256.HashData(Encoding.UTF8.GetBytes($"{target.Configuration.Uuid:D} {target.Domid} {name}")).AsSpan(0, 16));
         string vm = $"/vm/{uuid:D}";
+        if (DomainMake417.NameTaken(build, target, name))
+        {
+            string taken = $"Domain with name \"{name}\" already exists.";
+            build.Log.Libxl(LogLevel.Error, File, 81, "libxl__domain_rename", taken, target.Domid);
+            return StageOutcome.Fail(LibxlError.INVAL, XenErrno.None, taken);
+        }
+
         XenErrno errno = build.Store.Transaction(t =>
         {
             build.Store.Remove(t, vm);

@@ -145,7 +145,7 @@ internal static class DomainMake417
         build.Store.Write(t, $"{LibxlPath(target)}/type", target.Configuration.Type.ToString());
     }
 
-    private static bool NameTaken(DomainBuild build, TargetDomain target, string name)
+    internal static bool NameTaken(DomainBuild build, TargetDomain target, string name)
     {
         const uint batch = 1024;
         uint first = 0;

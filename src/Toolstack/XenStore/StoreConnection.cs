@@ -14,6 +14,9 @@ internal sealed class StoreTransaction(StoreTree tree)
     /// <summary>The store's generation when it started (4.0.4 compares only that).</summary>
     public long Start { get; } = tree.Generation;
 
+    /// <summary>The tree as it was then: a node's generation is taken from here, whatever the transaction has done around it since.</summary>
+    public StoreTree Base { get; } = tree.Copy();
+
     /// <summary>Generation of each node at its first access; -1: did not exist.</summary>
     public Dictionary<string, long> Seen { get; } = [];
 
@@ -51,4 +54,11 @@ public sealed class StoreConnection
     internal bool IsPrivileged => Domain == DomainId.Dom0;
 
     internal void Deliver(string path, string token) => _deliver(path, token);
+
+    /// <summary>conn_delete_all_watches, conn_delete_all_transactions.</summary>
+    internal void Reset()
+    {
+        Transactions.Clear();
+        Watches.Clear();
+    }
 }

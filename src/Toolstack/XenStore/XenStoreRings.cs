@@ -18,10 +18,12 @@ internal sealed class XenStoreRings(XenStored store, EventChannels channels, IFo
     {
         if (_rings.TryGetValue(domain, out Ring? known))
         {
-            // A second INTRODUCE renews the event channel only.
+            // A second INTRODUCE renews the event channel and begins the connection anew (domain_conn_reset).
             channels.Close(known.Port);
             XenErrno again = channels.BindInterdomain(domain, port, out uint renewed);
             known.Port = again == XenErrno.None ? renewed : 0;
+            known.Connection!.Reset();
+            known.Reset();
             return XenErrno.None;
         }
 
@@ -41,7 +43,8 @@ internal sealed class XenStoreRings(XenStored store, EventChannels channels, IFo
             return bound;
         }
 
-        var ring = new Ring(mapping, local);
+        var ring = new Ring(mapping, local, hasErrorField: store.Protocol != XenRelease.V4_0);
+        ring.Reset();
         ring.Connection = store.Connect(domain, ring.QueueEvent);
         _rings.Add(domain, ring);
         return XenErrno.None;
@@ -113,8 +116,14 @@ internal sealed class XenStoreRings(XenStored store, EventChannels channels, IFo
     }
 
     /// <summary>One guest's ring with what is half read and not yet written.</summary>
-    private sealed class Ring(IForeignMapping mapping, uint port)
+    /// <param name="hasErrorField">4.17: the guest is told why it is not served any more.</param>
+    private sealed class Ring(IForeignMapping mapping, uint port, bool hasErrorField)
     {
+        // XENSTORE_ERROR_*: xen/include/public/io/xs_wire.h.
+        private const uint RingIndexError = 2;
+        private const uint ProtocolError = 3;
+        private const int ErrorAt = 2072;
+
         private const int HeaderSize = 16;
         private const int RingSize = 1024; // XENSTORE_RING_SIZE
         private const int ReqAt = 0;
@@ -145,6 +154,15 @@ internal sealed class XenStoreRings(XenStored store, EventChannels channels, IFo
                 Queue(XenStoreMessage.WATCH_EVENT, 0, 0, [.. Encoding.Latin1.GetBytes($"{path}\0{token}\0")]);
         }
 
+        /// <summary>domain_conn_reset: nothing half read, nothing queued, both rings empty.</summary>
+        public void Reset()
+        {
+            _input.Clear();
+            _held.Clear();
+            _output.Clear();
+            mapping.Page(0).Slice(ReqConsAt, 4 * sizeof(uint)).Clear();
+        }
+
         /// <summary>Events that a request causes come after its reply.</summary>
         public void HoldEvents() => _holding = true;
 
@@ -160,7 +178,7 @@ internal sealed class XenStoreRings(XenStored store, EventChannels channels, IFo
         {
             if (_output.Count + HeaderSize + body.Length > StoreQuotas.QueuedBytes)
             {
-                Ignored = true;
+                Ignore(ProtocolError);
                 return;
             }
 
@@ -178,7 +196,7 @@ internal sealed class XenStoreRings(XenStored store, EventChannels channels, IFo
             uint available = unchecked(prod - cons);
             if (available > RingSize)
             {
-                Ignored = true;
+                Ignore(RingIndexError);
                 return false;
             }
 
@@ -199,7 +217,7 @@ internal sealed class XenStoreRings(XenStored store, EventChannels channels, IFo
             header = System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_input).ReadStruct<XsdSockmsg>();
             if (header.Len > StoreQuotas.Payload)
             {
-                Ignored = true;
+                Ignore(ProtocolError);
                 return false;
             }
 
@@ -222,7 +240,7 @@ internal sealed class XenStoreRings(XenStored store, EventChannels channels, IFo
             uint used = unchecked(prod - cons);
             if (used > RingSize)
             {
-                Ignored = true;
+                Ignore(RingIndexError);
                 return false;
             }
 
@@ -232,6 +250,16 @@ internal sealed class XenStoreRings(XenStored store, EventChannels channels, IFo
             _output.RemoveRange(0, count);
             prod = unchecked(prod + (uint)count);
             return count > 0;
+        }
+
+        /// <summary>ignore_connection.</summary>
+        private void Ignore(uint error)
+        {
+            Ignored = true;
+            Connection?.Reset();
+            _input.Clear();
+            if (hasErrorField)
+                mapping.Page(0)[ErrorAt..].WriteStruct(error);
         }
     }
 }

@@ -26,6 +26,34 @@ public sealed partial class XenStored
         return names.Length > StoreQuotas.Payload ? StoreReply.Fail(XenErrno.E2BIG) : new StoreReply(XenErrno.None, names);
     }
 
+    /// <summary>send_directory_part: the node's generation, then names from an offset on; a last empty name when these were all.</summary>
+    private StoreReply DirectoryPart(StoreCall call, ReadOnlySpan<byte> payload)
+    {
+        string[] words = Strings(payload);
+        if (payload.IsEmpty || payload[^1] != 0 || words.Length != 2)
+            return StoreReply.Fail(XenErrno.EINVAL);
+        StoreNode? node = GetNode(call, words[0], Access.Read, out _, out XenErrno error);
+        if (node is null)
+            return StoreReply.Fail(error);
+        byte[] generation = Encoding.Latin1.GetBytes($"{node.Generation}\0");
+        byte[] names = Encoding.Latin1.GetBytes(string.Concat(node.Children.Select(c => c.Key + "\0")));
+        uint offset = Number(words[1]);
+        if (offset >= names.Length)
+            return new StoreReply(XenErrno.None, [.. generation, 0]);
+        int most = StoreQuotas.Payload - generation.Length - 1;
+        int end = (int)offset;
+        while (end < names.Length)
+        {
+            int length = names.AsSpan(end).IndexOf((byte)0);
+            if (end - (int)offset + length >= most)
+                break;
+            end += length + 1;
+        }
+
+        byte[] part = [.. generation, .. names[(int)offset..end]];
+        return new StoreReply(XenErrno.None, end == names.Length ? [.. part, 0] : part);
+    }
+
     private StoreReply Read(StoreCall call, ReadOnlySpan<byte> payload)
     {
         StoreNode? node = GetNode(call, OneArgument(payload), Access.Read, out _, out XenErrno error);
@@ -34,6 +62,13 @@ public sealed partial class XenStored
 
     private StoreReply GetPermissions(StoreCall call, ReadOnlySpan<byte> payload)
     {
+        if (_release != XenRelease.V4_0 && OneArgument(payload) is { } name && StorePath.IsSpecial(name))
+        {
+            return _special.TryGetValue(name, out ImmutableArray<NodePermission> special)
+                ? new StoreReply(XenErrno.None, Encoding.Latin1.GetBytes(string.Concat(special.Select(p => p + "\0"))))
+                : StoreReply.Fail(XenErrno.EINVAL);
+        }
+
         StoreNode? node = GetNode(call, OneArgument(payload), Access.Read, out _, out XenErrno error);
         return node is null
             ? StoreReply.Fail(error)
@@ -96,6 +131,8 @@ public sealed partial class XenStored
             permissions.Add(new NodePermission(Number(word[1..]), word[0]));
         }
 
+        if (_release != XenRelease.V4_0 && StorePath.IsSpecial(words[0]))
+            return SetSpecialPermissions(call.Connection, words[0], permissions.ToImmutable());
         StoreNode? node = GetNode(call, words[0], Access.Write | Access.Owner, out string path, out XenErrno error);
         if (node is null)
             return StoreReply.Fail(error);
@@ -103,6 +140,18 @@ public sealed partial class XenStored
         if (!call.Connection.IsPrivileged && wanted[0].Domain != node.Permissions[0].Domain)
             return StoreReply.Fail(XenErrno.EPERM);
         Change(call, t => t.SetPermissions(path, wanted), new StoreChange(path, node, Removed: false));
+        return StoreReply.Ok;
+    }
+
+    /// <summary>set_perms_special: who may watch @introduceDomain and @releaseDomain.</summary>
+    private StoreReply SetSpecialPermissions(StoreConnection connection, string name, ImmutableArray<NodePermission> wanted)
+    {
+        const Access needed = Access.Write | Access.Owner;
+        if (!_special.TryGetValue(name, out ImmutableArray<NodePermission> current))
+            return StoreReply.Fail(XenErrno.EINVAL);
+        if ((AccessOf(connection, current) & needed) != needed)
+            return StoreReply.Fail(XenErrno.EACCES);
+        _special[name] = wanted;
         return StoreReply.Ok;
     }
 
@@ -118,7 +167,7 @@ public sealed partial class XenStored
 
         StoreTree tree = TreeOf(call);
         StoreNode? node = tree.Find(path);
-        Note(call, path, node);
+        Note(call, path);
         error = node is null ? XenErrno.ENOENT : XenErrno.EACCES;
         if (node is not null && (AccessOf(call.Connection, node) & wanted) == wanted)
             return node;
@@ -127,16 +176,18 @@ public sealed partial class XenStored
         return null;
     }
 
+    private static Access AccessOf(StoreConnection connection, StoreNode node) => AccessOf(connection, node.Permissions);
+
     /// <summary>perm_for_conn.</summary>
-    private static Access AccessOf(StoreConnection connection, StoreNode node)
+    private static Access AccessOf(StoreConnection connection, ImmutableArray<NodePermission> permissions)
     {
         const Access all = Access.Read | Access.Write | Access.Owner;
         uint caller = connection.Domain.Value;
         uint? target = connection.Target?.Value;
-        NodePermission owner = node.Permissions[0];
+        NodePermission owner = permissions[0];
         if (connection.IsPrivileged || owner.Domain == caller || owner.Domain == target)
             return all;
-        foreach (NodePermission permission in node.Permissions.AsSpan()[1..])
+        foreach (NodePermission permission in permissions.AsSpan()[1..])
         {
             if (permission.Domain == caller || permission.Domain == target)
                 return Letter(permission.Access);

@@ -42,10 +42,10 @@ public sealed partial class XenStored
             ? transaction.Start != _tree.Generation
             : transaction.Seen.Any(s => s.Value != (_tree.Find(s.Key)?.Generation ?? -1));
 
-    private static void Note(StoreCall call, string path, StoreNode? node)
+    private static void Note(StoreCall call, string path)
     {
-        if (call.Transaction is { } transaction && transaction.Changes.TrueForAll(c => c.Change.Path != path))
-            transaction.Seen.TryAdd(path, node?.Generation ?? -1);
+        if (call.Transaction is { } transaction && !transaction.Seen.ContainsKey(path))
+            transaction.Seen.Add(path, transaction.Base.Find(path)?.Generation ?? -1);
     }
 
     private void Change(StoreCall call, Action<StoreTree> apply, StoreChange change)
@@ -111,8 +111,8 @@ public sealed partial class XenStored
     {
         foreach (StoreConnection connection in _connections.ToArray())
         {
-            // 4.17 lets only dom0 watch these unless told otherwise; in 4.0.4 everybody may.
-            if (!connection.IsPrivileged && _release != XenRelease.V4_0)
+            // 4.17 asks the event's own permissions, dom0's alone unless set otherwise; in 4.0.4 everybody may watch.
+            if (_release != XenRelease.V4_0 && (AccessOf(connection, _special[name]) & Access.Read) == 0)
                 continue;
             foreach (StoreWatch watch in connection.Watches.ToArray())
             {

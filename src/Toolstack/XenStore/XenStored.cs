@@ -28,6 +28,12 @@ public sealed partial class XenStored
     private readonly List<StoreConnection> _connections = [];
     private readonly HashSet<DomainId> _introduced = [];
     private readonly HashSet<DomainId> _shutDown = [];
+    private readonly Dictionary<string, ImmutableArray<NodePermission>> _special = new()
+    {
+        ["@introduceDomain"] = [new NodePermission(0, 'n')],
+        ["@releaseDomain"] = [new NodePermission(0, 'n')],
+    };
+
     private StoreTree _tree;
 
     public XenStored(XenRelease release, IEventSink events)
@@ -39,6 +45,8 @@ public sealed partial class XenStored
         // setup_structure: the daemon's own node.
         _tree.Write("/tool/xenstored", [], null);
     }
+
+    internal XenRelease Protocol => _release;
 
     /// <summary>Asked by INTRODUCE and RELEASE: the ring transport. Null: only the tree changes.</summary>
     internal IStoreRings? Rings { get; set; }
@@ -55,8 +63,7 @@ public sealed partial class XenStored
 
     internal void Disconnect(StoreConnection connection)
     {
-        connection.Transactions.Clear();
-        connection.Watches.Clear();
+        connection.Reset();
         _connections.Remove(connection);
     }
 
@@ -118,7 +125,9 @@ public sealed partial class XenStored
             XenStoreMessage.IS_DOMAIN_INTRODUCED => IsIntroduced(payload),
             XenStoreMessage.SET_TARGET => SetTarget(payload),
             XenStoreMessage.RESET_WATCHES when _release != XenRelease.V4_0 => ResetWatches(connection),
-            XenStoreMessage.RESUME or XenStoreMessage.CONTROL or XenStoreMessage.DIRECTORY_PART => Missing(type),
+            XenStoreMessage.RESUME => Resume(payload),
+            XenStoreMessage.DIRECTORY_PART when _release != XenRelease.V4_0 => DirectoryPart(call, payload),
+            XenStoreMessage.CONTROL => Missing(type),
             _ => StoreReply.Fail(XenErrno.ENOSYS),
         };
     }
@@ -155,9 +164,30 @@ public sealed partial class XenStored
 
     private StoreReply Release(ReadOnlySpan<byte> payload)
     {
-        if (OneArgument(payload) is not { } text)
-            return StoreReply.Fail(XenErrno.EINVAL);
-        return Forget(new DomainId((ushort)Number(text))) ? StoreReply.Ok : StoreReply.Fail(XenErrno.ENOENT);
+        XenErrno error = OneDomain(payload, out DomainId domain);
+        if (error == XenErrno.None)
+            Forget(domain);
+        return error == XenErrno.None ? StoreReply.Ok : StoreReply.Fail(error);
+    }
+
+    /// <summary>The domain has been resumed after a shutdown; its next one is told of again.</summary>
+    private StoreReply Resume(ReadOnlySpan<byte> payload)
+    {
+        XenErrno error = OneDomain(payload, out DomainId domain);
+        if (error != XenErrno.None)
+            return StoreReply.Fail(error);
+        _shutDown.Remove(domain);
+        return StoreReply.Ok;
+    }
+
+    /// <summary>onearg_domain: a number other than 0, of a domain that is connected.</summary>
+    private XenErrno OneDomain(ReadOnlySpan<byte> payload, out DomainId domain)
+    {
+        domain = default;
+        if (OneArgument(payload) is not { } text || Number(text) == 0)
+            return XenErrno.EINVAL;
+        domain = new DomainId((ushort)Number(text));
+        return _introduced.Contains(domain) ? XenErrno.None : XenErrno.ENOENT;
     }
 
     /// <summary>A domain is gone: drops its ring and watches and tells who watches <c>@releaseDomain</c>.</summary>
@@ -215,8 +245,7 @@ public sealed partial class XenStored
 
     private static StoreReply ResetWatches(StoreConnection connection)
     {
-        connection.Transactions.Clear();
-        connection.Watches.Clear();
+        connection.Reset();
         return StoreReply.Ok;
     }
 
