@@ -146,10 +146,10 @@ public sealed class RunLoopTests
     public void What_is_not_implemented_is_named()
     {
         using Machine m = Flat();
-        m.Code(Code, 0xC4, 0xE2, 0x6D, 0x90, 0x04, 0x88); // vpgatherdd %ymm2,(%rax,%ymm1,4),%ymm0
+        m.Code(Code, 0x0F, 0x01, 0xEE); // rdpkru
         m.Cpu.Rip = Code;
         Assert.Equal(ExitReason.Unimplemented, m.Cpu.Run(10).Reason);
-        Assert.Equal("vpgatherdd %ymm2,(%rax,%ymm1,4),%ymm0 (c4 e2 6d 90 04 88)", m.Cpu.UnimplementedText);
+        Assert.Equal("rdpkru (0f 01 ee)", m.Cpu.UnimplementedText);
     }
 
     private static Machine Flat()

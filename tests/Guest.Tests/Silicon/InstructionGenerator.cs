@@ -134,6 +134,10 @@ internal sealed class InstructionGenerator(int seed)
                 ins.SetOpKind(operand, _random.Next(2) == 0 ? OpKind.MemorySegRDI : OpKind.MemorySegEDI);
                 s.Gpr[7] = WindowAddress + Target(ins.Code);
                 return true;
+            case OpCodeOperandKind.mem_vsib32x: return Vsib(ref ins, ref s, operand, Register.XMM0, 4);
+            case OpCodeOperandKind.mem_vsib64x: return Vsib(ref ins, ref s, operand, Register.XMM0, 8);
+            case OpCodeOperandKind.mem_vsib32y: return Vsib(ref ins, ref s, operand, Register.YMM0, 4);
+            case OpCodeOperandKind.mem_vsib64y: return Vsib(ref ins, ref s, operand, Register.YMM0, 8);
             case OpCodeOperandKind.mem: return Memory(ref ins, ref s, operand);
             case OpCodeOperandKind.al: return Reg(ref ins, operand, Register.AL);
             case OpCodeOperandKind.ax: return Reg(ref ins, operand, Register.AX);
@@ -218,6 +222,26 @@ internal sealed class InstructionGenerator(int seed)
         }
 
         s.Gpr[b] = rest;
+        return true;
+    }
+
+    /// <summary>A base in the middle of the window and small signed indices, in whatever register comes up: two equal ones are #UD.</summary>
+    private bool Vsib(ref Instruction ins, ref SiliconState s, int operand, Register first, int size)
+    {
+        ins.SetOpKind(operand, OpKind.Memory);
+        int b = Number(), x = _random.Next(16);
+        ins.MemoryBase = Register.RAX + b;
+        ins.MemoryIndex = first + x;
+        ins.MemoryIndexScale = 1 << _random.Next(4);
+        ins.MemoryDisplSize = 1;
+        s.Gpr[b] = WindowAddress + 0x200;
+        Span<byte> low = ((Span<byte>)s.Fx).Slice(160 + (16 * x), 16), high = ((Span<byte>)s.Ymm).Slice(16 * x, 16);
+        for (int i = 0; i < 16; i += size)
+        {
+            BitConverter.GetBytes((long)_random.Next(-40, 40)).AsSpan(0, size).CopyTo(low[i..]);
+            BitConverter.GetBytes((long)_random.Next(-40, 40)).AsSpan(0, size).CopyTo(high[i..]);
+        }
+
         return true;
     }
 
