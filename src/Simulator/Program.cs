@@ -7,7 +7,6 @@ Console.CancelKeyPress += (_, e) =>
     e.Cancel = !stop.IsCancellationRequested;
     stop.Cancel();
 };
-bool interactive = !Console.IsErrorRedirected && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"))
-    && Environment.GetEnvironmentVariable("TERM") != "dumb";
+bool colours = string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR")) && Environment.GetEnvironmentVariable("TERM") != "dumb";
 using Stream output = Console.OpenStandardOutput();
-return (int)Application.Run(args, new Terminal(output, Console.Error, interactive, stop.Token));
+return (int)Application.Run(args, new Terminal(output, Console.Error, colours && !Console.IsErrorRedirected, stop.Token, colours && !Console.IsOutputRedirected));

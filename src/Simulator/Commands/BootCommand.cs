@@ -48,7 +48,7 @@ internal static class BootCommand
             given.OnCrash, given.Trace, given.Input, Options.Verbosity(),
         };
         command.SetAction(parsed => (int)BootRun.Execute(
-            ReadOptions(parsed, given), parsed.GetValue(given.Trace), Options.CountVerbosity(parsed), stages: false, terminal));
+            ReadOptions(parsed, given), parsed.GetValue(given.Trace), Options.CountVerbosity(parsed), terminal));
         return command;
     }
 

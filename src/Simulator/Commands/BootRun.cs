@@ -8,8 +8,7 @@ namespace XenSim.Simulator.Commands;
 internal static class BootRun
 {
     /// <param name="trace">File for the events, or null.</param>
-    /// <param name="stages">Print the stages as they come.</param>
-    public static ExitCode Execute(SessionOptions options, string? trace, int verbosity, bool stages, Terminal terminal)
+    public static ExitCode Execute(SessionOptions options, string? trace, int verbosity, Terminal terminal)
     {
         using LogView log = new(terminal.Error, verbosity);
         using JsonLinesWriter? writer = trace is null ? null : OpenTrace(trace);
@@ -17,8 +16,6 @@ internal static class BootRun
         List<IEventConsumer> consumers = [log, new ConsoleCopy(terminal.Output, () => session?.Subject)];
         if (writer is not null)
             consumers.Add(writer);
-        if (stages)
-            consumers.Add(new StageLines(terminal.Error));
         using (session = new BootSession(options, consumers))
         {
             SessionOutcome outcome = session.Run(terminal.Stop);

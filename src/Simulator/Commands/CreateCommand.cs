@@ -51,7 +51,7 @@ internal static class CreateCommand
                 Paused = parsed.GetValue(paused),
                 DoNotWait = parsed.GetValue(exit),
             };
-            return (int)BootRun.Execute(options, parsed.GetValue(trace), Options.CountVerbosity(parsed), stages: false, terminal);
+            return (int)BootRun.Execute(options, parsed.GetValue(trace), Options.CountVerbosity(parsed), terminal);
         });
         return command;
     }

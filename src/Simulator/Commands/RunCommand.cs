@@ -20,7 +20,7 @@ internal static class RunCommand
 
             Examples:
               xensim run scenarios/
-              xensim run scenarios/domu/pv64.yaml --stages
+              xensim run scenarios/domu/pv64-xen-4.17.yaml --stages
             """)
         {
             paths, stages,
@@ -32,7 +32,7 @@ internal static class RunCommand
     private static ExitCode Run(string[] paths, bool stages, Terminal terminal)
     {
         List<Scenario> scenarios = LoadAll(ScenarioFile.Find(paths));
-        RunView view = new(terminal, stages || scenarios.Count == 1);
+        RunView view = new(terminal, scenarios.Count, stages || scenarios.Count == 1);
         List<ScenarioResult> results = [];
         foreach (Scenario scenario in scenarios)
         {
@@ -41,7 +41,7 @@ internal static class RunCommand
                 break;
         }
 
-        view.Summarise(results, scenarios.Count);
+        view.Summarise(results);
         return Worst(results);
     }
 

@@ -6,12 +6,23 @@ using XenSim.Simulator.Tracing;
 namespace XenSim.Simulator.Commands;
 
 /// <summary>Progress and results of <c>run</c>: a live stage tree on a terminal, plain lines elsewhere.</summary>
+/// <param name="total">How many scenarios there are.</param>
 /// <param name="stages">Show the stages of passing scenarios too.</param>
-internal sealed class RunView(Terminal terminal, bool stages)
+internal sealed class RunView(Terminal terminal, int total, bool stages)
 {
+    /// <summary>Unit: milliseconds.</summary>
+    private const long DrawingInterval = 40, FirstDrawing = 60;
+
+    private int _shown;
+
     public ScenarioResult Show(Scenario scenario)
     {
-        ScenarioResult result = terminal.Interactive ? Live(scenario) : Plain(scenario);
+        StageRecord record = new();
+        ScenarioResult result = Run(scenario, record);
+        _shown++;
+        ShowHeadline(result);
+        if (stages || result.Verdict != ExitCode.Success)
+            ShowStages(scenario, record);
         // After a stop at something unimplemented every mismatch is a consequence of it.
         foreach (Mismatch mismatch in result.Verdict == ExitCode.Unimplemented ? [] : result.Mismatches)
         {
@@ -26,7 +37,7 @@ internal sealed class RunView(Terminal terminal, bool stages)
         return result;
     }
 
-    public void Summarise(IReadOnlyList<ScenarioResult> results, int total)
+    public void Summarise(IReadOnlyList<ScenarioResult> results)
     {
         int skipped = results.Count(r => r.Skipped);
         int passed = results.Count(r => r.Verdict == ExitCode.Success) - skipped;
@@ -37,45 +48,62 @@ internal sealed class RunView(Terminal terminal, bool stages)
         terminal.Out.WriteLine($"{passed} of {total} scenario{(total == 1 ? "" : "s")} passed{others}{left}");
     }
 
-    private ScenarioResult Plain(Scenario scenario)
+    private ScenarioResult Run(Scenario scenario, StageRecord record)
     {
-        StringWriter lines = new(CultureInfo.InvariantCulture);
-        ScenarioResult result = ScenarioRunner.Run(scenario, terminal.Stop, new StageLines(lines));
-        terminal.Out.WriteLine(Headline(result));
-        if (stages || result.Verdict != ExitCode.Success)
-            terminal.Out.Write(Indented(lines.ToString()));
-        return result;
-    }
-
-    private ScenarioResult Live(Scenario scenario)
-    {
-        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(terminal.Error) });
-        StageTree tree = new(scenario.Name);
+        if (!terminal.Interactive)
+            return ScenarioRunner.Run(scenario, terminal.Stop, record);
         ScenarioResult? result = null;
+        IAnsiConsole console = ConsoleOn(terminal.Error);
+        string title = $"{_shown + 1}/{total} {scenario.Name}";
         console.Live(new Text("")).AutoClear(true).Overflow(VerticalOverflow.Crop).Start(live =>
         {
-            long lastDrawn = 0;
-            tree.Changed = () =>
+            // Drawing costs more than simulating: no more often than an eye can follow, and nothing for what is over at once.
+            long lastDrawn = Environment.TickCount64 + FirstDrawing;
+            record.Changed = () =>
             {
-                // Drawing costs more than simulating: no more often than an eye can follow.
                 long now = Environment.TickCount64;
-                if (now - lastDrawn < 40)
+                if (now - lastDrawn < DrawingInterval)
                     return;
                 lastDrawn = now;
-                live.UpdateTarget(tree.Render(console.Profile.Height - 3));
+                live.UpdateTarget(StageTree.Render(record, title, console.Profile.Width, console.Profile.Height - 3));
             };
-            result = ScenarioRunner.Run(scenario, terminal.Stop, tree);
+            result = ScenarioRunner.Run(scenario, terminal.Stop, record);
         });
-        bool shown = stages || result!.Verdict != ExitCode.Success;
-        if (shown)
-            console.Write(tree.Render(int.MaxValue));
-        string colour = result!.Verdict == ExitCode.Success ? "green" : "red";
-        console.MarkupLine($"[{colour}]{Markup.Escape(Headline(result))}[/]");
-        return result;
+        return result!;
     }
 
-    private static string Headline(ScenarioResult result)
-        => string.Create(CultureInfo.InvariantCulture, $"{(result.Skipped ? "skipped" : WordFor(result.Verdict)),-13} {result.Scenario.Name} ({result.Scenario.File}, {result.Instructions} instructions)");
+    private void ShowStages(Scenario scenario, StageRecord record)
+    {
+        if (terminal.Coloured)
+        {
+            IAnsiConsole console = ConsoleOn(terminal.Out);
+            console.Write(StageTree.Render(record, scenario.Name, console.Profile.Width, int.MaxValue));
+            return;
+        }
+
+        foreach (string line in StageTree.PlainLines(record))
+            terminal.Out.WriteLine($"    {line}");
+    }
+
+    /// <summary>One line: on a terminal not longer than it is wide, what is cut is the file.</summary>
+    private void ShowHeadline(ScenarioResult result)
+    {
+        string word = result.Skipped ? "skipped" : WordFor(result.Verdict);
+        string name = result.Scenario.Name;
+        string where = string.Create(CultureInfo.InvariantCulture, $"({result.Scenario.File}, {result.Instructions} instructions)");
+        if (!terminal.Coloured)
+        {
+            terminal.Out.WriteLine($"{word,-13} {name} {where}");
+            return;
+        }
+
+        IAnsiConsole console = ConsoleOn(terminal.Out);
+        string colour = result.Skipped ? "yellow" : result.Verdict == ExitCode.Success ? "green" : "red";
+        int room = console.Profile.Width - 15 - name.Length;
+        console.MarkupLine($"[{colour}]{word,-13}[/] {StageTree.Cut(name, console.Profile.Width - 14)} [grey]{StageTree.Cut(room < 12 ? "" : where, room)}[/]");
+    }
+
+    private static IAnsiConsole ConsoleOn(TextWriter writer) => AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(writer) });
 
     private static string WordFor(ExitCode verdict) => verdict switch
     {
@@ -86,7 +114,4 @@ internal sealed class RunView(Terminal terminal, bool stages)
         ExitCode.Interrupted => "INTERRUPTED",
         _ => verdict.ToString(),
     };
-
-    private static string Indented(string lines)
-        => string.Concat(lines.Split(Environment.NewLine, StringSplitOptions.RemoveEmptyEntries).Select(l => $"    {l}{Environment.NewLine}"));
 }

@@ -1,7 +1,7 @@
 namespace XenSim.Simulator.Commands;
 
 /// <summary>Where a command's output goes and whether a person looks at it.</summary>
-public sealed class Terminal(Stream output, TextWriter error, bool interactive, CancellationToken stop)
+public sealed class Terminal(Stream output, TextWriter error, bool interactive, CancellationToken stop, bool coloured = false)
 {
     /// <summary>Standard output as bytes: results, and the guest's console.</summary>
     public Stream Output { get; } = output;
@@ -14,6 +14,9 @@ public sealed class Terminal(Stream output, TextWriter error, bool interactive, 
 
     /// <summary>Standard error is a terminal that may be drawn on, and NO_COLOR is not set.</summary>
     public bool Interactive { get; } = interactive;
+
+    /// <summary>Standard output is a terminal that takes colours.</summary>
+    public bool Coloured { get; } = coloured;
 
     /// <summary>Ctrl-C was pressed.</summary>
     public CancellationToken Stop { get; } = stop;

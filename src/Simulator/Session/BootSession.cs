@@ -185,7 +185,7 @@ public sealed class BootSession : IDisposable
     {
         StageFailed? first = _watch.FirstFailure;
         string said = first is { Message.Length: > 0 } ? first.Message : outcome.Message;
-        string where = first is null ? "" : $"{first.Stage} failed with {StageLines.Describe(first)}";
+        string where = first is null ? "" : $"{first.Stage} failed with {StageRecord.Describe(first)}";
         return new SessionOutcome(SessionEnd.BuildFailed, where.Length > 0 ? where : $"the build failed: {said}", exitCode, first is not null && ImageStages.Contains(first.Stage));
     }
 

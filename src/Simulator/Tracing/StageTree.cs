@@ -1,97 +1,55 @@
 using Spectre.Console;
 using Spectre.Console.Rendering;
-using XenSim.Hypervisor.Public.Events;
 
 namespace XenSim.Simulator.Tracing;
 
-/// <summary>The stages of a boot as a live tree on a terminal: what ran, what runs, what failed.</summary>
-public sealed class StageTree : IEventConsumer
+/// <summary>The stages of a boot as a tree: what ran, what runs, what failed.</summary>
+public static class StageTree
 {
-    private enum Mark
+    /// <summary>As it is now, in colours; the last rows only, if <paramref name="height"/> is too small for all. A row is a line, cut at <paramref name="width"/>.</summary>
+    public static IRenderable Render(StageRecord record, string title, int width, int height)
     {
-        Running,
-        Returned,
-        Failed,
-    }
-
-    private sealed class Row(string stage, int depth)
-    {
-        public string Stage => stage;
-
-        public int Depth => depth;
-
-        public Mark Mark { get; set; }
-
-        public string Note { get; set; } = "";
-
-        public int Calls { get; set; }
-    }
-
-    private readonly string _title;
-    private readonly List<Row> _rows = [];
-    private readonly List<Row> _open = [];
-
-    public StageTree(string title) => _title = title;
-
-    /// <summary>Called after each change that is worth drawing.</summary>
-    public Action? Changed { get; set; }
-
-    public bool Wants(Type eventType)
-        => eventType == typeof(StageEntered) || eventType == typeof(StageReturned) || eventType == typeof(StageFailed) || eventType == typeof(HypercallEntered);
-
-    public void On(in TimedEvent e)
-    {
-        switch (e.Event)
-        {
-            case StageEntered entered:
-                Row row = new(entered.Stage, entered.Depth);
-                _rows.Add(row);
-                _open.Add(row);
-                Changed?.Invoke();
-                break;
-            case StageReturned returned:
-                Close(returned.Stage, Mark.Returned, "");
-                break;
-            case StageFailed failed:
-                Close(failed.Stage, Mark.Failed, StageLines.Describe(failed));
-                break;
-            case HypercallEntered when _open.Count > 0:
-                _open[^1].Calls++;
-                break;
-            default:
-                break;
-        }
-    }
-
-    /// <summary>The tree as it is now; the last rows only, if <paramref name="height"/> is too small for all.</summary>
-    public IRenderable Render(int height)
-    {
-        int skipped = Math.Max(0, _rows.Count - Math.Max(4, height));
-        List<IRenderable> lines = [new Markup($"[bold]{Markup.Escape(_title)}[/]{(skipped > 0 ? $" [grey]({skipped} stages above)[/]" : "")}")];
-        foreach (Row row in _rows.Skip(skipped))
-            lines.Add(new Markup(Line(row)));
+        IReadOnlyList<StageRow> rows = record.Shown();
+        int skipped = Math.Max(0, rows.Count - Math.Max(4, height));
+        string above = skipped > 0 ? $" ({skipped} stages above)" : "";
+        List<IRenderable> lines = [new Markup($"[bold]{Cut(title, width - above.Length)}[/][grey]{above}[/]")];
+        foreach (StageRow row in rows.Skip(skipped))
+            lines.Add(new Markup(Coloured(row, width)));
         return new Rows(lines);
     }
 
-    private static string Line(Row row)
+    /// <summary>For pipes and log files.</summary>
+    public static IEnumerable<string> PlainLines(StageRecord record)
+        => record.Shown().Select(r => $"{Indent(r)}{r.Stage}{r.Mark switch
+        {
+            StageMark.Failed => $" failed: {r.Note}",
+            StageMark.Running => " (not returned)",
+            _ => r.Folded > 0 ? $" ({r.Folded} stages)" : "",
+        }}");
+
+    private static string Coloured(StageRow row, int width)
     {
-        string indent = new(' ', 2 * row.Depth + 2);
-        string calls = row.Calls > 0 ? $" [grey]{row.Calls} hypercall{(row.Calls == 1 ? "" : "s")}[/]" : "";
+        string indent = Indent(row) + "  ";
+        int room = width - indent.Length - 2;
+        string stage = Cut(row.Stage, room);
+        string rest = row.Mark == StageMark.Failed ? row.Note
+            : row.Folded > 0 ? $"{row.Folded} stages"
+            : row.Calls > 0 ? $"{row.Calls} hypercall{(row.Calls == 1 ? "" : "s")}" : "";
+        string note = Cut(rest, room - row.Stage.Length - 1);
         return row.Mark switch
         {
-            Mark.Failed => $"{indent}[red]✗ {Markup.Escape(row.Stage)}[/] [red]{Markup.Escape(row.Note)}[/]",
-            Mark.Returned => $"{indent}[green]✓[/] {Markup.Escape(row.Stage)}{calls}",
-            _ => $"{indent}[yellow]▸ {Markup.Escape(row.Stage)}[/]{calls}",
+            StageMark.Failed => $"{indent}[red]✗ {stage} {note}[/]",
+            StageMark.Returned => $"{indent}[green]✓[/] {stage} [grey]{note}[/]",
+            _ => $"{indent}[yellow]▸ {stage}[/] [grey]{note}[/]",
         };
     }
 
-    private void Close(string stage, Mark mark, string note)
+    private static string Indent(StageRow row) => new(' ', 2 * row.Depth);
+
+    /// <summary>Cut to so many columns, and safe from being read as markup.</summary>
+    internal static string Cut(string text, int columns)
     {
-        int at = _open.FindLastIndex(r => r.Stage == stage);
-        if (at < 0)
-            return;
-        (_open[at].Mark, _open[at].Note) = (mark, note);
-        _open.RemoveAt(at);
-        Changed?.Invoke();
+        string line = text.Replace('\n', ' ');
+        return columns <= 0 ? "" : Markup.Escape(line.Length <= columns ? line : line[..(columns - 1)] + "…");
     }
 }

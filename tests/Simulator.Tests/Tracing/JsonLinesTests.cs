@@ -41,8 +41,8 @@ public sealed class JsonLinesTests
     public void Nobody_wants_what_no_consumer_reads()
     {
         EventStream stream = new(() => 0);
-        stream.Add(new StageLines(TextWriter.Null));
-        Assert.True(stream.Wants<StageEntered>());
+        stream.Add(new ConsoleCopy(Stream.Null, () => null));
+        Assert.True(stream.Wants<ConsoleOutput>());
         Assert.False(stream.Wants<HypercallEntered>());
     }
 
