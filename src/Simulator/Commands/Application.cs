@@ -68,8 +68,8 @@ public static class Application
             Simulates how Xen boots domains, stage by stage, until the guest's own code runs.
 
             Start with: xensim run scenarios/
-        Every command's help has examples and its exit codes. Of any command: 0 done, 2 bad input, 70 a bug in XenSim,
-        130 interrupted.
+            Every command's help has examples and its exit codes. Of any command: 0 done, 2 bad input, 70 a bug in XenSim,
+            130 interrupted.
             """);
         bool named = Array.Exists(s_commands, c => args.Count > 0 && c.Name == args[0]);
         foreach ((string name, Func<Terminal, Command> build) in s_commands)
