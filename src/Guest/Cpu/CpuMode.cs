@@ -27,13 +27,32 @@ internal static unsafe class CpuMode
     /// <summary>The set of code whose alignment is checked: CR0.AM, RFLAGS.AC and CPL 3. SDM vol. 3A, 6.15, interrupt 17.</summary>
     private const int AlignedSet = 3;
 
-    public static int SetIndex(CpuState* s) =>
-        s->Cpl == 3 ? (s->Cr0 & Cr0Bits.Am) != 0 && (s->Flags & RflagsBits.Ac) != 0 ? AlignedSet : 0 : (s->Cr4 & Cr4Bits.Smap) != 0 && (s->Flags & RflagsBits.Ac) != 0 ? 2 : 1;
+    public static int SetIndex(CpuState* s) => SetIndex(s, s->Cpl);
+
+    /// <summary>The set for accesses with another privilege level than the current one, or <see cref="PageWalk.ImplicitSupervisor"/>.</summary>
+    public static int SetIndex(CpuState* s, int cpl) => cpl switch
+    {
+        3 => (s->Cr0 & Cr0Bits.Am) != 0 && (s->Flags & RflagsBits.Ac) != 0 ? AlignedSet : 0,
+        PageWalk.ImplicitSupervisor => 1,
+        _ => (s->Cr4 & Cr4Bits.Smap) != 0 && (s->Flags & RflagsBits.Ac) != 0 ? 2 : 1,
+    };
 
     /// <summary>Every link and looked-up block has to be verified again.</summary>
     public static void NewEpoch(CpuState* s)
     {
         s->Epoch = VirtualCpu.Of(s).Memory.Code.NextEpoch();
         s->CodeKey = (s->Epoch << 8) | ((uint)s->CodeSize << 4) | s->Cpl;
+        s->VerifiedBase = s->Cs.Base;
+        s->VerifiedLimit = s->Cs.Limit;
+        for (int i = 0; i < CpuState.VerifiedPageWords; i++)
+            s->VerifiedPages[i] = 0;
+    }
+
+    /// <summary>CS was loaded. Outside 64-bit mode a verified RIP means another place, or is outside the segment, once base or limit differ.</summary>
+    public static void NewCodeSegment(CpuState* s)
+    {
+        Update(s);
+        if (s->CodeSize != CodeSize.Code64 && (s->Cs.Base != s->VerifiedBase || s->Cs.Limit != s->VerifiedLimit))
+            NewEpoch(s);
     }
 }

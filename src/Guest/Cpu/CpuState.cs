@@ -202,12 +202,21 @@ internal unsafe struct CpuState
     /// <summary>Bit n: set n of <see cref="TlbSets"/> has entries.</summary>
     public uint TlbUsed;
 
-    /// <summary>A 4 KiB entry of a large page is cached, so INVLPG must flush everything.</summary>
-    public uint TlbLarge;
+    /// <summary>Bit n: a 4 KiB entry of a large page is cached whose address has n in bits 27:22, so INVLPG there must flush everything.</summary>
+    public ulong TlbLarge;
 
     /// <summary>What a block's <see cref="Block.VerifiedKey"/> must be for a link to it to hold: epoch, mode, CPL.</summary>
     public ulong CodeKey;
     public ulong Epoch;
+
+    /// <summary>Base and limit of CS for which code outside 64-bit mode was verified in this epoch.</summary>
+    public ulong VerifiedBase;
+    public uint VerifiedLimit;
+
+    /// <summary>Pages, by bits 21:12 of their address, that code was verified in during this epoch.</summary>
+    public fixed ulong VerifiedPages[VerifiedPageWords];
+    public const int VerifiedPageWords = 16;
+
     public Block* Current;
     public Block** JumpCache;
     public Op* Scratch;

@@ -201,8 +201,7 @@ internal static unsafe class ExceptionDelivery
             s->Flags &= ~(ulong)RflagsBits.If;
         s->Rip = offset;
         s->ShadowAt = -1;
-        CpuMode.NewEpoch(s);
-        CpuMode.Update(s);
+        CpuMode.NewCodeSegment(s);
     }
 
     private static bool Real(CpuState* s, int vector, ulong returnRip)
@@ -231,8 +230,7 @@ internal static unsafe class ExceptionDelivery
         s->Flags &= ~(ulong)(RflagsBits.If | RflagsBits.Tf | RflagsBits.Ac | RflagsBits.Rf);
         s->Rip = (ushort)entry;
         s->ShadowAt = -1;
-        CpuMode.NewEpoch(s);
-        CpuMode.Update(s);
+        CpuMode.NewCodeSegment(s);
         return true;
     }
 

@@ -2,8 +2,8 @@ namespace XenSim.Guest.Cpu;
 
 /// <summary>Where a linear page is.</summary>
 /// <param name="Frame">Machine frame, which exists.</param>
-/// <param name="Large">Mapped by a page larger than 4 KiB.</param>
-internal readonly record struct Translation(ulong Frame, bool Large);
+/// <param name="Level">Of the entry that maps it: 1 a page of 4 KiB, 2 of 2 or 4 MiB, 3 of 1 GiB.</param>
+internal readonly record struct Translation(ulong Frame, int Level);
 
 /// <summary>Page-table walks. SDM vol. 3A, chapter 4.</summary>
 internal static unsafe class PageWalk
@@ -23,7 +23,7 @@ internal static unsafe class PageWalk
     {
         translation = default;
         if ((s->Cr0 & Cr0Bits.Pg) == 0)
-            return Machine(cpu, s, va, kind, va >> 12, false, out translation);
+            return Machine(cpu, s, va, kind, va >> 12, 1, out translation);
 
         bool legacy = (s->Cr4 & Cr4Bits.Pae) == 0;
         bool longMode = (s->Efer & EferBits.Lma) != 0;
@@ -74,7 +74,7 @@ internal static unsafe class PageWalk
             ulong physical = (frameBase & ~offsetMask) | (va & offsetMask);
             if (commit && !SetAccessed(cpu, s, kind, path, values, steps, legacy))
                 return false;
-            return Machine(cpu, s, va, kind, physical >> 12, level > 1, out translation);
+            return Machine(cpu, s, va, kind, physical >> 12, level, out translation);
         }
     }
 
@@ -131,7 +131,7 @@ internal static unsafe class PageWalk
             ulong bits = Accessed | (i == steps - 1 && kind == AccessKind.Write ? Dirty : 0);
             if ((values[i] & bits) == bits)
                 continue;
-            if (!Machine(cpu, s, path[i], kind, path[i] >> 12, false, out Translation t))
+            if (!Machine(cpu, s, path[i], kind, path[i] >> 12, 1, out Translation t))
             {
                 s->AccessSize = legacy ? 4 : 8;
                 return false;
@@ -152,7 +152,7 @@ internal static unsafe class PageWalk
     private static bool ReadEntry(VirtualCpu cpu, CpuState* s, AccessKind kind, ulong at, bool legacy, out ulong entry)
     {
         entry = 0;
-        if (!Machine(cpu, s, at, kind, at >> 12, false, out Translation t))
+        if (!Machine(cpu, s, at, kind, at >> 12, 1, out Translation t))
         {
             s->AccessSize = legacy ? 4 : 8;
             return false;
@@ -164,10 +164,10 @@ internal static unsafe class PageWalk
         return true;
     }
 
-    private static bool Machine(VirtualCpu cpu, CpuState* s, ulong address, AccessKind kind, ulong frame, bool large, out Translation translation)
+    private static bool Machine(VirtualCpu cpu, CpuState* s, ulong address, AccessKind kind, ulong frame, int level, out Translation translation)
     {
         long machine = cpu.FrameMap == null ? (long)frame : cpu.FrameMap.MachineFrame(frame);
-        translation = new Translation((ulong)machine, large);
+        translation = new Translation((ulong)machine, level);
         if ((ulong)machine < cpu.Memory.FrameCount)
             return true;
         s->FaultAddress = (frame << 12) | (address & 0xFFF);

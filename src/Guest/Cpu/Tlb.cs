@@ -118,20 +118,21 @@ internal static unsafe class Tlb
         NativeMemory.Copy(s->SplitBuffer + s->SplitFirst, s->SplitB, (nuint)(s->SplitSize - s->SplitFirst));
     }
 
-    /// <summary>Frame and host address of a code page; -1 with the fault recorded.</summary>
+    /// <summary>Frame and host address of a page that code is verified in; -1 with the fault recorded.</summary>
     public static long Execute(CpuState* s, ulong va, out byte* host)
     {
         ulong index = (va >> 12) & (Entries - 1);
+        s->VerifiedPages[index >> 6] |= 1ul << (int)(index & 63);
         TlbEntry* e = s->Tlb + index;
         if (e->ExecTag == (va & ~0xFFFul))
         {
             host = (byte*)(va + e->Addend);
-            return (long)Frames(s)[index];
+            return (long)Frames(s->Tlb)[index];
         }
 
         s->AccessSize = 0;
         host = Fill(s, va, AccessKind.Execute);
-        return host == null ? -1 : (long)Frames(s)[index];
+        return host == null ? -1 : (long)Frames(s->Tlb)[index];
     }
 
     /// <summary>Forgets everything, and every verified code link.</summary>
@@ -151,20 +152,21 @@ internal static unsafe class Tlb
 
     public static void Flush(CpuState* s, ulong va)
     {
-        if (s->TlbLarge != 0)
+        if ((s->TlbLarge & LargeRegion(va)) != 0)
         {
             Flush(s);
             return;
         }
 
+        ulong index = (va >> 12) & (Entries - 1);
         for (int set = 0; set < Sets; set++)
-        {
-            TlbEntry* e = SetAt(s, set) + ((va >> 12) & (Entries - 1));
-            *e = new TlbEntry { ReadTag = Invalid, WriteTag = Invalid, ExecTag = Invalid };
-        }
-
-        CpuMode.NewEpoch(s);
+            SetAt(s, set)[index] = new TlbEntry { ReadTag = Invalid, WriteTag = Invalid, ExecTag = Invalid };
+        if ((s->VerifiedPages[index >> 6] & (1ul << (int)(index & 63))) != 0)
+            CpuMode.NewEpoch(s);
     }
+
+    /// <summary>4 MiB, the larger of the two sizes of a level-2 page.</summary>
+    private static ulong LargeRegion(ulong va) => 1ul << (int)((va >> 22) & 63);
 
     /// <summary>Arms a snapshot: every first write goes the slow way.</summary>
     public static void ClearWriteTags(CpuState* s)
@@ -198,16 +200,38 @@ internal static unsafe class Tlb
 
     public const int SetBytes = Entries * (32 + 8);
 
-    private static ulong* Frames(CpuState* s) => (ulong*)(s->Tlb + Entries);
+    private static ulong* Frames(TlbEntry* set) => (ulong*)(set + Entries);
+
+    /// <summary>
+    /// Host address of an access of the processor itself, to a descriptor table, a TSS or a stack it switches to; null with the fault recorded.
+    /// </summary>
+    /// <param name="size">Does not leave the page.</param>
+    /// <param name="cpl">The privilege level of the access, or <see cref="PageWalk.ImplicitSupervisor"/>.</param>
+    public static byte* System(CpuState* s, ulong va, int size, AccessKind kind, int cpl)
+    {
+        int set = CpuMode.SetIndex(s, cpl);
+        TlbEntry* e = SetAt(s, set) + ((va >> 12) & (Entries - 1));
+        if ((kind == AccessKind.Write ? e->WriteTag : e->ReadTag) == (va & ~0xFFFul))
+            return (byte*)(va + e->Addend);
+        s->AccessSize = size;
+        return kind == AccessKind.Write ? FillWrite(s, set, cpl, va, size) : Fill(s, set, cpl, va, kind);
+    }
 
     private static byte* FillWrite(CpuState* s, ulong va, int size)
     {
         s->AccessSize = size;
-        byte* host = Fill(s, va, AccessKind.Write);
+        return FillWrite(s, CpuMode.SetIndex(s), s->Cpl, va, size);
+    }
+
+    private static byte* Fill(CpuState* s, ulong va, AccessKind kind) => Fill(s, CpuMode.SetIndex(s), s->Cpl, va, kind);
+
+    private static byte* FillWrite(CpuState* s, int set, int cpl, ulong va, int size)
+    {
+        byte* host = Fill(s, set, cpl, va, AccessKind.Write);
         if (host == null)
             return null;
         ulong index = (va >> 12) & (Entries - 1);
-        ulong frame = Frames(s)[index];
+        ulong frame = Frames(SetAt(s, set))[index];
         PhysicalMemory memory = VirtualCpu.Of(s).Memory;
         int firstLine = (int)(va & 0xFFF) >> 6;
         int lastLine = ((int)(va & 0xFFF) + size - 1) >> 6;
@@ -215,11 +239,11 @@ internal static unsafe class Tlb
         memory.WritableData(frame, lines);
         // The page may be written the fast way only while it holds no code at all.
         bool fast = memory.FrameAt(frame)->CodeLines == 0 && (s->CheckedAccess == 0 || !Breakpoints.Guards(s, va & ~0xFFFul));
-        s->Tlb[index].WriteTag = fast ? va & ~0xFFFul : Invalid;
+        SetAt(s, set)[index].WriteTag = fast ? va & ~0xFFFul : Invalid;
         return host;
     }
 
-    private static byte* Fill(CpuState* s, ulong va, AccessKind kind)
+    private static byte* Fill(CpuState* s, int set, int cpl, ulong va, AccessKind kind)
     {
         if (va == NoAddress || ((s->Efer & EferBits.Lma) != 0 && !Rip.IsCanonical(va)))
         {
@@ -228,12 +252,12 @@ internal static unsafe class Tlb
         }
 
         VirtualCpu cpu = VirtualCpu.Of(s);
-        if (!PageWalk.Walk(cpu, s, va, kind, s->Cpl, true, out Translation t))
+        if (!PageWalk.Walk(cpu, s, va, kind, cpl, true, out Translation t))
             return null;
         PhysicalMemory memory = cpu.Memory;
         byte* page = memory.ReadableData(t.Frame);
         ulong index = (va >> 12) & (Entries - 1);
-        TlbEntry* e = s->Tlb + index;
+        TlbEntry* e = SetAt(s, set) + index;
         ulong tag = va & ~0xFFFul;
         ulong addend = (ulong)page - tag;
         bool same = e->Addend == addend;
@@ -248,10 +272,10 @@ internal static unsafe class Tlb
             e->ExecTag = tag;
         else if (s->CheckedAccess == 0 || !Breakpoints.Guards(s, tag))
             e->ReadTag = tag;
-        Frames(s)[index] = t.Frame;
-        s->TlbUsed |= 1u << CpuMode.SetIndex(s);
-        if (t.Large)
-            s->TlbLarge = 1;
+        Frames(SetAt(s, set))[index] = t.Frame;
+        s->TlbUsed |= 1u << set;
+        if (t.Level > 1)
+            s->TlbLarge |= t.Level > 2 ? ulong.MaxValue : LargeRegion(va);
         return (byte*)(va + addend);
     }
 }

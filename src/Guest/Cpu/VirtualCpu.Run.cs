@@ -1,4 +1,5 @@
 using Iced.Intel;
+using XenSim.Guest.Cpu.Instructions;
 
 namespace XenSim.Guest.Cpu;
 
@@ -30,8 +31,8 @@ public sealed unsafe partial class VirtualCpu
                 if (((s->Flags & (RflagsBits.Tf | RflagsBits.Rf)) | s->Debugged) != 0 && Step(s))
                     continue;
 
-                b = Memory.Code.Find(s);
-                if (b == null)
+                b = Branch.Indirect(s);
+                if (b == null && (b = Memory.Code.Find(s)) == null)
                     continue;
             }
 

@@ -156,8 +156,7 @@ public sealed unsafe partial class VirtualCpu : IDisposable
         Segments.SetHidden(_s, Operand.Segment(_s, (int)name), value.Selector, value.Base, value.Limit, value.Access);
         if (name is SegmentName.Cs or SegmentName.Ss)
         {
-            CpuMode.Update(_s);
-            CpuMode.NewEpoch(_s);
+            CpuMode.NewCodeSegment(_s);
         }
     }
 

@@ -1,7 +1,6 @@
 using System.Globalization;
 using Iced.Intel;
 using XenSim.Hypervisor.Public;
-using XenSim.Hypervisor.Public.Elf;
 using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Simulator.BuiltInGuests;
 using XenSim.Simulator.Session;
@@ -58,8 +57,8 @@ internal static class HypercallRate
         byte[] text = new byte[PageSize];
         code.ToArray().CopyTo(text, 0);
         NoteBuilder notes = new NoteBuilder(wide: true)
-            .Text(XenNoteType.GUEST_OS, "hypercalls").Text(XenNoteType.XEN_VERSION, "xen-3.0").Text(XenNoteType.LOADER, "generic")
-            .Number(XenNoteType.VIRT_BASE, Base).Number(XenNoteType.PADDR_OFFSET, 0).Number(XenNoteType.ENTRY, Text).Number(XenNoteType.HYPERCALL_PAGE, Page);
+            .Text(ElfNote.GUEST_OS, "hypercalls").Text(ElfNote.XEN_VERSION, "xen-3.0").Text(ElfNote.LOADER, "generic")
+            .Number(ElfNote.VIRT_BASE, Base).Number(ElfNote.PADDR_OFFSET, 0).Number(ElfNote.ENTRY, Text).Number(ElfNote.HYPERCALL_PAGE, Page);
         return new ElfBuilder { Class64 = true, Entry = Text, VirtualOffset = Base }
             .AddCode(".text", Text, text).AddCode(".hypercall_page", Page, new byte[PageSize]).AddData(".data", Data, new byte[PageSize])
             .AddNotes(".note.Xen", notes.ToArray()).Build();

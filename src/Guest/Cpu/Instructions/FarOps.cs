@@ -159,8 +159,7 @@ internal static unsafe class FarOps
     public static Block* Arrive(CpuState* s, ulong offset)
     {
         s->Rip = offset;
-        CpuMode.NewEpoch(s);
-        CpuMode.Update(s);
+        CpuMode.NewCodeSegment(s);
         return null;
     }
 
