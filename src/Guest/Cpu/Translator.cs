@@ -173,6 +173,7 @@ internal sealed unsafe class Translator
         if (Slots == 2)
         {
             Op[1] = default;
+            Op[1].Disp = (int)(Instruction.NextIP - _headIp);
             Op[1].Imm = (ulong)_unlinked;
         }
     }

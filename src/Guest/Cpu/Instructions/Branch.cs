@@ -135,31 +135,60 @@ internal static unsafe class Branch
     private interface IWrap
     {
         static abstract ulong Apply(ulong rip);
+
+        /// <summary>RIP of the instruction after the branch.</summary>
+        static abstract ulong Next(CpuState* s, ulong rip);
     }
 
     private readonly struct Wrap16 : IWrap
     {
         public static ulong Apply(ulong rip) => (ushort)rip;
+
+        public static ulong Next(CpuState* s, ulong rip) => Rip.Wrap(s, rip);
     }
 
     private readonly struct Wrap32 : IWrap
     {
         public static ulong Apply(ulong rip) => (uint)rip;
+
+        public static ulong Next(CpuState* s, ulong rip) => (uint)rip;
     }
 
     private readonly struct Wrap64 : IWrap
     {
         public static ulong Apply(ulong rip) => rip;
+
+        public static ulong Next(CpuState* s, ulong rip) => rip;
     }
 
     /// <summary>The linked block if it is verified for RIP, else whatever a look-up gives.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Block* Follow(CpuState* s, Op* link)
+    private static Block* Follow(CpuState* s, Op* link) => IsVerified(s, link, s->Rip) ? (Block*)link->Imm : Relink(s, link);
+
+    /// <summary>Takes a branch. A verified link needs no other check: its target is canonical and within CS.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Block* Go(CpuState* s, Op* op, ulong target)
+    {
+        if (!IsVerified(s, op, target))
+            return GoUnverified(s, op, target);
+        s->Rip = target;
+        return (Block*)op->Imm;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool IsVerified(CpuState* s, Op* link, ulong target)
     {
         Block* b = (Block*)link->Imm;
-        if (b->VerifiedRip == s->Rip && b->VerifiedKey == s->CodeKey)
-            return b;
-        return Relink(s, link);
+        return b->VerifiedRip == target && b->VerifiedKey == s->CodeKey;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Block* GoUnverified(CpuState* s, Op* op, ulong target)
+    {
+        if (!Reachable(s, target))
+            return GeneralProtection(s, op);
+        s->Rip = target;
+        return Relink(s, op);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -176,10 +205,14 @@ internal static unsafe class Branch
 
     /// <summary>The block at RIP if the jump cache has it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Block* Indirect(CpuState* s)
+    public static Block* Indirect(CpuState* s) => Cached(s, s->Rip);
+
+    /// <summary>The verified block at a RIP, which is then canonical and within CS, if the jump cache has it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Block* Cached(CpuState* s, ulong rip)
     {
-        Block* b = s->JumpCache[BlockCache.JumpIndex(s->Rip)];
-        return b->VerifiedRip == s->Rip && b->VerifiedKey == s->CodeKey ? b : null;
+        Block* b = s->JumpCache[BlockCache.JumpIndex(rip)];
+        return b->VerifiedRip == rip && b->VerifiedKey == s->CodeKey ? b : null;
     }
 
     /// <summary>A near branch target outside the code segment or not canonical is #GP(0) at the branch.</summary>
@@ -190,14 +223,7 @@ internal static unsafe class Branch
     private static Block* GeneralProtection(CpuState* s, Op* op) => Faults.Raise(s, op, Vectors.Gp);
 
     private static Block* Relative<TW>(CpuState* s, Op* op)
-        where TW : struct, IWrap
-    {
-        ulong target = TW.Apply(s->Rip + (ulong)op->Disp);
-        if (!Reachable(s, target))
-            return GeneralProtection(s, op);
-        s->Rip = target;
-        return Follow(s, op);
-    }
+        where TW : struct, IWrap => Go(s, op, TW.Apply(s->Rip + (ulong)op->Disp));
 
     private static bool Jcc<TC>(Translator t)
         where TC : struct, ICondition
@@ -211,15 +237,8 @@ internal static unsafe class Branch
         where TW : struct, IWrap
     {
         if (TC.Test(s))
-        {
-            ulong target = TW.Apply(s->Rip + (ulong)op->Disp);
-            if (!Reachable(s, target))
-                return GeneralProtection(s, op);
-            s->Rip = target;
-            return Follow(s, op);
-        }
-
-        s->Rip = Rip.Wrap(s, s->Rip + op->Offset + op->Length);
+            return Go(s, op, TW.Apply(s->Rip + (ulong)op->Disp));
+        s->Rip = TW.Next(s, s->Rip + (ulong)op[1].Disp);
         return Follow(s, op + 1);
     }
 
@@ -258,10 +277,11 @@ internal static unsafe class Branch
 
     private static Block* To(CpuState* s, Op* op, ulong target)
     {
-        if (!Reachable(s, target))
+        Block* b = Cached(s, target);
+        if (b == null && !Reachable(s, target))
             return GeneralProtection(s, op);
         s->Rip = target;
-        return Indirect(s);
+        return b;
     }
 
     private static Block* IndirectReg<T>(CpuState* s, Op* op)
@@ -282,7 +302,7 @@ internal static unsafe class Branch
         where T : unmanaged
     {
         ulong target = TW.Apply(s->Rip + (ulong)op->Disp);
-        if (!Reachable(s, target))
+        if (!IsVerified(s, op, target) && !Reachable(s, target))
             return GeneralProtection(s, op);
         if (!Stack.Push<TStack, T>(s, s->Rip + op->Offset + op->Length))
             return Faults.Raise(s, op);
@@ -323,10 +343,11 @@ internal static unsafe class Branch
         if (p == null)
             return Faults.Raise(s, op);
         ulong target = Operand.Zx<T>(Operand.Load<T>(p));
-        if (!Reachable(s, target))
+        Block* b = Cached(s, target);
+        if (b == null && !Reachable(s, target))
             return GeneralProtection(s, op);
         TStack.SetPointer(s, s->Gpr[(int)Gpr.Rsp] + (ulong)sizeof(T) + op->Imm);
         s->Rip = target;
-        return Indirect(s);
+        return b;
     }
 }

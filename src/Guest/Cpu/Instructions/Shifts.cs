@@ -161,8 +161,11 @@ internal static unsafe class Shift
     /// <summary>Rotates touch CF and OF only.</summary>
     public static void SetRotateFlags(CpuState* s, bool cf, bool of)
     {
-        uint flags = Flags.Get(s) & ~(RflagsBits.Cf | RflagsBits.Of);
-        Flags.Set(s, flags | (cf ? RflagsBits.Cf : 0) | (of ? RflagsBits.Of : 0));
+        // The result stays what ZF, SF and PF come from.
+        uint af = Flags.Af(s) ? RflagsBits.Af : 0;
+        s->FlagKind = Flags.Explicit | (s->FlagKind & (RflagsBits.Sf | RflagsBits.Pf)) | af | (of ? RflagsBits.Of : 0);
+        s->X = 0;
+        s->Y = cf ? 1u : 0u;
     }
 
     private static bool Select<TOp, T>(Translator t)
