@@ -36,6 +36,9 @@ public enum ExitReason
 
     TripleFault,
 
+    /// <summary>An unmasked x87 error waits and CR0.NE is clear: the FERR# pin is raised, and what a platform does about it decides. RIP is the waiting instruction.</summary>
+    FloatingPointError,
+
     /// <summary>
     /// A hardware task switch is asked for, which nothing of has happened: TSS selector (of a gate, the one in it) in
     /// <see cref="CpuExit.Operand"/>, and who asked. For an event through a task gate: its vector and error code.

@@ -93,7 +93,7 @@ internal static class DecodeTable
             return Conditional.Setcc(t);
         if (IsCmovcc(t.Instruction.Mnemonic))
             return Conditional.Cmovcc(t);
-        if (FloatState.Select(t) || ExtendedState.Select(t) || Vector.Select(t) || BitManipulation.Select(t) || BitFields.Select(t))
+        if (FloatState.Select(t) || X87.Select(t) || ExtendedState.Select(t) || Vector.Select(t) || BitManipulation.Select(t) || BitFields.Select(t))
             return true;
         bool selected = SystemOps.Select(t);
         if (!selected)

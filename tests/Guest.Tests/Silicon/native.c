@@ -17,7 +17,7 @@ struct reply { int32_t trap, pad; uint64_t error, address; struct state out; };
 #define CODE  0x40000000ull
 #define DATA  0x20000000ull
 #define WINDOW 0x800
-struct shared { uint64_t gpr[16], rflags, host_rsp, faulted, out_gpr[16], out_rflags; uint8_t fx[512] __attribute__((aligned(64))), out_fx[512] __attribute__((aligned(64))), avx[832] __attribute__((aligned(64))), out_avx[832] __attribute__((aligned(64))); };
+struct shared { uint64_t gpr[16], rflags, host_rsp, faulted, out_gpr[16], out_rflags, running; uint8_t fx[512] __attribute__((aligned(64))), out_fx[512] __attribute__((aligned(64))), avx[832] __attribute__((aligned(64))), out_avx[832] __attribute__((aligned(64))); };
 #define S ((struct shared *)STATE)
 _Static_assert(__builtin_offsetof(struct shared, rflags) == 0x80 && __builtin_offsetof(struct shared, out_gpr) == 0x98 &&
     __builtin_offsetof(struct shared, out_rflags) == 0x118 && __builtin_offsetof(struct shared, fx) == 0x140 &&
@@ -71,7 +71,12 @@ static const int order[16] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
     ucontext_t *uc = context;
-    (void)sig; (void)info;
+    (void)info;
+    /* Outside run_one its stack frame is gone: going back there would fault for ever. */
+    if (!S->running) {
+        fprintf(stderr, "native: signal %d, trap %d at %llx outside the instruction\n", sig, (int)uc->uc_mcontext.gregs[REG_TRAPNO], (unsigned long long)uc->uc_mcontext.gregs[REG_RIP]);
+        _Exit(4);
+    }
     for (int i = 0; i < 16; i++) current->out.gpr[i] = uc->uc_mcontext.gregs[order[i]];
     current->out.rip = uc->uc_mcontext.gregs[REG_RIP];
     current->out.rflags = uc->uc_mcontext.gregs[REG_EFL];
@@ -124,7 +129,9 @@ int main(void)
         memcpy(S->avx + 24, rq.in.fx + 24, 4);   /* XRSTOR takes MXCSR along */
         S->avx[512] = 4;
         memcpy(S->avx + 576, rq.in.ymm, 256);
+        S->running = 1;
         run_one();
+        S->running = 0;
         if (!S->faulted) {
             rp.trap = -1;
             memcpy(rp.out.gpr, S->out_gpr, sizeof S->out_gpr);

@@ -17,7 +17,7 @@ internal static unsafe class FloatState
             case Mnemonic.Fldcw: t.Memory(); op->Handler = &Fldcw; return true;
             case Mnemonic.Fnstsw when t.IsRegister(0): op->Handler = &FnstswAx; return true;
             case Mnemonic.Fnstsw: t.Memory(); op->Handler = &Fnstsw; return true;
-            case Mnemonic.Wait: op->Handler = &Wait; return true;
+            case Mnemonic.Wait: op->Handler = &X87.Wait; return true;
             case Mnemonic.Ldmxcsr: t.Memory(); op->Handler = &Ldmxcsr<LegacyGate>; return true;
             case Mnemonic.Vldmxcsr: t.Memory(); op->Handler = &Ldmxcsr<VexGate>; return true;
             case Mnemonic.Stmxcsr: t.Memory(); op->Handler = &Stmxcsr<LegacyGate>; return true;
@@ -33,10 +33,7 @@ internal static unsafe class FloatState
     /// <summary>#NM when CR0.EM or CR0.TS asks for it. SDM vol. 3A, table 2-2.</summary>
     private static bool Blocked(CpuState* s) => (s->Cr0 & (Cr0Bits.Em | Cr0Bits.Ts)) != 0;
 
-    private static Block* Fnop(CpuState* s, Op* op) => Blocked(s) ? Faults.Raise(s, op, Vectors.Nm) : op[1].Handler(s, op + 1);
-
-    private static Block* Wait(CpuState* s, Op* op) =>
-        (s->Cr0 & (Cr0Bits.Mp | Cr0Bits.Ts)) == (Cr0Bits.Mp | Cr0Bits.Ts) ? Faults.Raise(s, op, Vectors.Nm) : op[1].Handler(s, op + 1);
+    private static Block* Fnop(CpuState* s, Op* op) => Blocked(s) ? Faults.Raise(s, op, Vectors.Nm) : X87.Pending(s, op) ? null : op[1].Handler(s, op + 1);
 
     private static Block* Fninit(CpuState* s, Op* op)
     {
@@ -87,10 +84,13 @@ internal static unsafe class FloatState
     {
         if (Blocked(s))
             return Faults.Raise(s, op, Vectors.Nm);
+        if (X87.Pending(s, op))
+            return null;
         byte* p = Tlb.Read(s, AnyAddress.Read(s, op, 2), 2);
         if (p == null)
             return Faults.Raise(s, op);
-        s->X87Control = (ushort)(*(ushort*)p | 0x40);
+        s->X87Control = (ushort)((*(ushort*)p & 0x1F7F) | 0x40);
+        X87.Summarise(s);
         return op[1].Handler(s, op + 1);
     }
 
