@@ -9,25 +9,42 @@ namespace XenSim.Guest.Cpu.Instructions;
 internal readonly struct UnpackLow<T> : IVectorOp
     where T : unmanaged, IBinaryInteger<T>
 {
-    public static Vector128<byte> Apply(Vector128<byte> x, Vector128<byte> y, byte immediate) => Interleave<T>.From(x, y, 0);
+    public static Vector128<byte> Apply(Vector128<byte> x, Vector128<byte> y, byte immediate) => Interleave<T>.Low(x, y);
 }
 
 internal readonly struct UnpackHigh<T> : IVectorOp
     where T : unmanaged, IBinaryInteger<T>
 {
-    public static Vector128<byte> Apply(Vector128<byte> x, Vector128<byte> y, byte immediate) => Interleave<T>.From(x, y, Vector128<T>.Count / 2);
+    public static Vector128<byte> Apply(Vector128<byte> x, Vector128<byte> y, byte immediate) => Interleave<T>.High(x, y);
 }
 
+/// <summary>Constant shuffles of both operands, in which a selector beyond the register gives zero: two host instructions and an OR.</summary>
 internal static class Interleave<T>
     where T : unmanaged, IBinaryInteger<T>
 {
-    public static Vector128<byte> From(Vector128<byte> x, Vector128<byte> y, int first)
+    private const byte None = 0xFF;
+
+    public static Vector128<byte> Low(Vector128<byte> x, Vector128<byte> y) => Unsafe.SizeOf<T>() switch
     {
-        Vector128<T> a = x.As<byte, T>(), b = y.As<byte, T>(), r = default;
-        for (int i = 0; i < Vector128<T>.Count / 2; i++)
-            r = r.WithElement(2 * i, a[first + i]).WithElement((2 * i) + 1, b[first + i]);
-        return r.AsByte();
-    }
+        1 => Vector128.Shuffle(x, Vector128.Create(0, None, 1, None, 2, None, 3, None, 4, None, 5, None, 6, None, 7, None))
+            | Vector128.Shuffle(y, Vector128.Create(None, 0, None, 1, None, 2, None, 3, None, 4, None, 5, None, 6, None, 7)),
+        2 => Vector128.Shuffle(x, Vector128.Create(0, 1, None, None, 2, 3, None, None, 4, 5, None, None, 6, 7, None, None))
+            | Vector128.Shuffle(y, Vector128.Create(None, None, 0, 1, None, None, 2, 3, None, None, 4, 5, None, None, 6, 7)),
+        4 => Vector128.Shuffle(x, Vector128.Create(0, 1, 2, 3, None, None, None, None, 4, 5, 6, 7, None, None, None, None))
+            | Vector128.Shuffle(y, Vector128.Create(None, None, None, None, 0, 1, 2, 3, None, None, None, None, 4, 5, 6, 7)),
+        _ => Vector128.Create(x.AsUInt64()[0], y.AsUInt64()[0]).AsByte(),
+    };
+
+    public static Vector128<byte> High(Vector128<byte> x, Vector128<byte> y) => Unsafe.SizeOf<T>() switch
+    {
+        1 => Vector128.Shuffle(x, Vector128.Create(8, None, 9, None, 10, None, 11, None, 12, None, 13, None, 14, None, 15, None))
+            | Vector128.Shuffle(y, Vector128.Create(None, 8, None, 9, None, 10, None, 11, None, 12, None, 13, None, 14, None, 15)),
+        2 => Vector128.Shuffle(x, Vector128.Create(8, 9, None, None, 10, 11, None, None, 12, 13, None, None, 14, 15, None, None))
+            | Vector128.Shuffle(y, Vector128.Create(None, None, 8, 9, None, None, 10, 11, None, None, 12, 13, None, None, 14, 15)),
+        4 => Vector128.Shuffle(x, Vector128.Create(8, 9, 10, 11, None, None, None, None, 12, 13, 14, 15, None, None, None, None))
+            | Vector128.Shuffle(y, Vector128.Create(None, None, None, None, 8, 9, 10, 11, None, None, None, None, 12, 13, 14, 15)),
+        _ => Vector128.Create(x.AsUInt64()[1], y.AsUInt64()[1]).AsByte(),
+    };
 }
 
 internal readonly struct PackSignedWords : IVectorOp
