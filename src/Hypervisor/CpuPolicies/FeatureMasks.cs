@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using static XenSim.Hypervisor.CpuPolicies.X86Feature;
 
 namespace XenSim.Hypervisor.CpuPolicies;
@@ -55,7 +56,7 @@ internal static class FeatureMasks
     ];
 
     /// <summary>A feature, and those that need it directly. In an order in which every feature stands before what needs it.</summary>
-    public static readonly (X86Feature Feature, X86Feature[] Dependents)[] Dependencies =
+    public static readonly ImmutableArray<(X86Feature Feature, ImmutableArray<X86Feature> Dependents)> Dependencies =
     [
         (FPU, [MMX, RSTR_FP_ERR_PTRS]),
         (PSE, [PSE36]),

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace XenSim.Hypervisor.CpuPolicies;
 
 /// <summary>Features as 19 words: the form in which Xen masks and compares them.</summary>
@@ -24,7 +26,7 @@ internal sealed class FeatureSet
     public void Sanitise()
     {
         And(FeatureMasks.Known);
-        foreach ((X86Feature feature, X86Feature[] dependents) in FeatureMasks.Dependencies)
+        foreach ((X86Feature feature, ImmutableArray<X86Feature> dependents) in FeatureMasks.Dependencies)
         {
             if (this[feature])
                 continue;

@@ -20,16 +20,6 @@ internal static class BuildPre417
 
     public static StageOutcome MaxVcpusFailed(DomainBuild build, StageOutcome failure) => Said(build, 253, "Couldn't set max vcpu count", failure);
 
-    /// <summary>
-    /// numa_place_domain on a host with one node: nothing to choose. Its host queries (physinfo, cpupool, topology) are the tools' own
-    /// and answer what is known here: one node.
-    /// </summary>
-    public static StageOutcome NumaPlaceDomain(DomainBuild build)
-    {
-        build.Xc.GetDomainInfoList(build.Current.Domid, 1, out _);
-        return StageOutcome.Ok;
-    }
-
     /// <summary>The soft affinity of each vcpu becomes all CPUs of the node.</summary>
     public static StageOutcome SetVcpuAffinity(DomainBuild build)
     {
@@ -123,6 +113,7 @@ internal static class BuildPre417
     public static StageOutcome SchedParamsSet(DomainBuild build)
     {
         build.Xc.GetDomainInfoList(build.Current.Domid, 1, out _);
+        build.Xc.CpupoolInfo();
         build.Xc.GetDomainInfoList(build.Current.Domid, 1, out _);
         DomctlSchedCredit2 parameters = default;
         XcReturn rc = build.Xc.SchedCredit2(build.Current.Domid, put: false, ref parameters);

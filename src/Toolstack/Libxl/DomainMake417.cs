@@ -63,6 +63,7 @@ internal static class DomainMake417
         }
 
         WriteName(build, target, target.Transaction);
+        build.Xc.GetDomainInfoList(target.Domid, 1, out _); // for the handle, which names /vm/UUID
         return StageOutcome.Ok;
     }
 

@@ -14,9 +14,12 @@ internal static class Finish417
 
     public static StageOutcome CreateDomain(DomainBuild build)
     {
+        if (build.Guest.Configuration.Type == DomainType.hvm)
+            return NotHere(build, "type=\"hvm\" under 4.17", ours: true);
+        Queries417.GlobalConfig(build);
         if (build.Guest.Configuration.SourceName is { } name)
             build.Log.Stderr($"Parsing config from {name}");
-        return build.Guest.Configuration.Type == DomainType.hvm ? NotHere(build, "type=\"hvm\" under 4.17", ours: true) : StageOutcome.Ok;
+        return Queries417.ParseConfig(build);
     }
 
     /// <summary>Stops by name before anything has been made.</summary>
@@ -43,7 +46,7 @@ internal static class Finish417
     public static StageOutcome DoDomainCreate(DomainBuild build)
     {
         build.Log.Libxl(LogLevel.Debug, "libxl_create.c", 2081, "do_domain_create", $"ao {Pointer}: create: how=(nil) callback=(nil) poller={Pointer}");
-        return StageOutcome.Ok;
+        return Queries417.SetDefaults(build);
     }
 
     public static StageOutcome BootloaderRun(DomainBuild build)
@@ -109,6 +112,7 @@ internal static class Finish417
         build.Log.Libxl(LogLevel.Debug, "libxl_event.c", 2403, "libxl__ao_progress_report", $"ao {Pointer}: progress report: ignored");
         build.Log.Libxl(LogLevel.Debug, "libxl_event.c", 849, "libxl__ev_xswatch_deregister", $"{watch}: deregister slotnum=3");
         Deregistered(build);
+        Queries417.StoreConfiguration(build);
         AoComplete(build, 0);
         return StageOutcome.Ok;
     }

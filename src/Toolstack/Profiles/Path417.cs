@@ -104,7 +104,7 @@ internal static class Path417
             Dom,
             "libxl__build_pre",
             Function(XcDomain, "xc_domain_max_vcpus", BuildPre417.MaxVcpus).OrElse(BuildPre417.MaxVcpusFailed),
-            Function(Dom, "numa_place_domain", BuildPre417.NumaPlaceDomain),
+            Function(Dom, "numa_place_domain", Queries417.NumaPlaceDomain),
             Function(Sched, "libxl_set_vcpuaffinity_all", BuildPre417.SetVcpuAffinity).Unchecked(),
             Function(Sched, "libxl_domain_set_nodeaffinity", BuildPre417.SetNodeAffinity).Unchecked(),
             Function(XcDomain, "xc_domain_setmaxmem", BuildPre417.SetMaxMem).OrElse(BuildPre417.SetMaxMemFailed),

@@ -52,6 +52,15 @@ public class BuiltDomainTests
         }
     }
 
+    /// <summary>Every call of xl, from its first question on.</summary>
+    [Theory]
+    [MemberData(nameof(Guests))]
+    public void The_tools_ask_what_real_ones_asked(string name)
+    {
+        using var run = Build(name, out _);
+        Assert.Equal(HypercallLog.AllNames(new GoldenFolder(name).Lines("create-interleaved.log")), run.AllToolCallNames());
+    }
+
     [Theory]
     [MemberData(nameof(Guests))]
     public void The_builder_prints_the_recorded_lines(string name)

@@ -38,6 +38,12 @@ internal static partial class HypercallLog
         call is "domctl" or "memory_op" or "event_channel_op" or "mmuext_op" or "MMAPBATCH_V2" or "MMAP_RESOURCE"
         && !(subOperation is not null && (queries.Contains(subOperation) || subOperation is "EVTCHNOP_bind_interdomain" or "EVTCHNOP_send"));
 
+    /// <summary>
+    /// Names of all calls of a recorded xl in order, from its first question to the end: left out are the query for a security label (no XSM here)
+    /// and the probes of libraries that open /dev/xen/privcmd.
+    /// </summary>
+    public static List<string> AllNames(IEnumerable<string> lines) => [.. lines.Select(l => NamedCall().Match(l)).Where(m => m.Success && m.Groups["name"].Value != "DM_OP").Select(m => m.Groups["name"].Value)];
+
     /// <summary>The compared calls in order, from createdomain on.</summary>
     public static List<ToolCall> Parse(IEnumerable<string> lines) =>
         [.. lines.Select(ParseLine).OfType<ToolCall>().SkipWhile(c => c.SubOperation != "XEN_DOMCTL_createdomain")];
@@ -170,6 +176,9 @@ internal static partial class HypercallLog
 
     [GeneratedRegex(@"^HC \d{4} (?<call>\w+)(\(\d+\))?( \[via multicall\])?( (?<sub>[A-Z][A-Za-z0-9_]+)(\([^)]*\))?)?(?<rest>.*)$")]
     private static partial Regex CallLine();
+
+    [GeneratedRegex(@"^HC \d{4} (domctl|sysctl|memory_op|hvm_op|xen_version|event_channel_op|mmuext_op|privcmd)\b.*?(?<name>[A-Z][A-Za-z0-9]*_[A-Za-z0-9_]+)")]
+    private static partial Regex NamedCall();
 
     [GeneratedRegex(@" -> (-?\d+)")]
     private static partial Regex Result();

@@ -81,6 +81,29 @@ internal sealed class Simulation : IDisposable
         return [.. calls.SkipWhile(c => c.SubOperation != "XEN_DOMCTL_createdomain")];
     }
 
+    /// <summary>Names of all calls of xl in order. Binding ports and mapping rings is its daemons' business.</summary>
+    public List<string> AllToolCallNames()
+    {
+        var names = new List<string>();
+        foreach (var e in Events)
+        {
+            switch (e)
+            {
+                case HypercallEntered { Caller.Value: 0, Vcpu: <= 0, SubOperation: { } name } when !name.StartsWith("EVTCHNOP_", StringComparison.Ordinal) || name == "EVTCHNOP_alloc_unbound":
+                    names.Add(name);
+                    break;
+                case ForeignMapped { Kind: not ("MMAPBATCH_V2" or "MMAP_RESOURCE") }:
+                    names.RemoveAt(names.LastIndexOf("MMAPBATCH_V2"));
+                    break;
+                case ForeignMapped mapped:
+                    names.Add(mapped.Kind);
+                    break;
+            }
+        }
+
+        return names;
+    }
+
     public static Simulation Run(SessionOptions options) => new(options);
 
     public void Dispose() => Session.Dispose();
