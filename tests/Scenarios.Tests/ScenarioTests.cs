@@ -10,13 +10,18 @@ public sealed class ScenarioTests
     internal static readonly string Folder = FindFolder();
 
     public static IEnumerable<TheoryDataRow<string>> Files
-        => ScenarioFile.Find([Folder]).Select(f => new TheoryDataRow<string>(Path.GetRelativePath(Folder, f)) { TestDisplayName = Path.GetRelativePath(Folder, f) });
+        => ScenarioFile.Find([Folder]).Where(f => ScenarioFile.Load(f).Session.Limits.Instructions <= LongestHere).Select(f => new TheoryDataRow<string>(Path.GetRelativePath(Folder, f)) { TestDisplayName = Path.GetRelativePath(Folder, f) });
+
+    /// <summary>Whole Linux boots, billions of instructions long, run in CI once, by <c>xensim run</c> in a Release build. Unit: instructions.</summary>
+    private const long LongestHere = 1_000_000_000;
 
     [Theory]
     [MemberData(nameof(Files))]
     public void The_scenario_holds(string file)
     {
-        ScenarioResult result = ScenarioRunner.Run(ScenarioFile.Load(Path.Combine(Folder, file)), TestContext.Current.CancellationToken);
+        Scenario scenario = ScenarioFile.Load(Path.Combine(Folder, file));
+        ScenarioResult result = ScenarioRunner.Run(scenario, TestContext.Current.CancellationToken);
+        Assert.SkipWhen(result.Skipped, result.Outcome.Detail);
         string mismatches = string.Join(Environment.NewLine, result.Mismatches.Select(m => $"{file}:{m.Mark?.Line}: {m.Keyword}: {m.Text}"));
         Assert.True(result.Verdict == ExitCode.Success, $"{result.Verdict}: {result.Outcome.Detail}{Environment.NewLine}{mismatches}");
     }
