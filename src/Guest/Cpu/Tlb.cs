@@ -21,20 +21,32 @@ internal static unsafe class Tlb
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static byte* Read(CpuState* s, ulong va, int size)
     {
+        byte* found = FindRead(s, va, size);
+        return found != null ? found : ReadSlow(s, va, size);
+    }
+
+    /// <summary>Host address to read at, or null: the slow way has to be taken.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* FindRead(CpuState* s, ulong va, int size)
+    {
         TlbEntry* e = s->Tlb + ((va >> 12) & (Entries - 1));
-        if (e->ReadTag == ((va + (ulong)(size - 1)) & ~0xFFFul))
-            return (byte*)(va + e->Addend);
-        return ReadSlow(s, va, size);
+        return e->ReadTag == ((va + (ulong)(size - 1)) & ~0xFFFul) ? (byte*)(va + e->Addend) : null;
+    }
+
+    /// <summary>Host address to read and write at, or null: the slow way has to be taken. Needs no <see cref="Commit"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* FindWrite(CpuState* s, ulong va, int size)
+    {
+        TlbEntry* e = s->Tlb + ((va >> 12) & (Entries - 1));
+        return e->WriteTag == ((va + (ulong)(size - 1)) & ~0xFFFul) ? (byte*)(va + e->Addend) : null;
     }
 
     /// <summary>Host address to read and write at, or null with the fault recorded. After writing, <see cref="Commit"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static byte* Modify(CpuState* s, ulong va, int size)
     {
-        TlbEntry* e = s->Tlb + ((va >> 12) & (Entries - 1));
-        if (e->WriteTag == ((va + (ulong)(size - 1)) & ~0xFFFul))
-            return (byte*)(va + e->Addend);
-        return ModifySlow(s, va, size);
+        byte* found = FindWrite(s, va, size);
+        return found != null ? found : ModifySlow(s, va, size);
     }
 
     /// <summary>Completes a write through <see cref="Modify"/>.</summary>

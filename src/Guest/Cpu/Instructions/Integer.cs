@@ -209,12 +209,7 @@ internal static unsafe class Integer
             }
             else if (t.IsMemory(1))
             {
-                op->Handler = t.Memory() switch
-                {
-                    AddressForm.Flat64 => &RegMem<TOp, T, Flat64>,
-                    AddressForm.Segment32 => &RegMem<TOp, T, Segment32>,
-                    _ => &RegMem<TOp, T, AnyAddress>,
-                };
+                MemoryForm.Read<RegMem<TOp, T>, T>(t);
             }
             else
             {
@@ -225,26 +220,15 @@ internal static unsafe class Integer
             return true;
         }
 
-        AddressForm form = t.Memory();
         if (t.IsRegister(1))
         {
             op->Src = t.Register(1);
-            op->Handler = form switch
-            {
-                AddressForm.Flat64 => &MemReg<TOp, T, Flat64>,
-                AddressForm.Segment32 => &MemReg<TOp, T, Segment32>,
-                _ => &MemReg<TOp, T, AnyAddress>,
-            };
+            Memory<TOp, MemReg<TOp, T>, T>(t);
         }
         else
         {
             op->Imm = t.Immediate(1);
-            op->Handler = form switch
-            {
-                AddressForm.Flat64 => &MemImm<TOp, T, Flat64>,
-                AddressForm.Segment32 => &MemImm<TOp, T, Segment32>,
-                _ => &MemImm<TOp, T, AnyAddress>,
-            };
+            Memory<TOp, MemImm<TOp, T>, T>(t);
         }
 
         return true;
@@ -270,58 +254,54 @@ internal static unsafe class Integer
         return op[1].Handler(s, op + 1);
     }
 
-    private static Block* RegMem<TOp, T, TA>(CpuState* s, Op* op)
+    private static void Memory<TOp, TUse, T>(Translator t)
         where TOp : struct, IBinary
+        where TUse : struct, IMemoryUse
         where T : unmanaged
-        where TA : struct, IAddress
     {
-        byte* p = Tlb.Read(s, TA.Read(s, op, sizeof(T)), sizeof(T));
-        if (p == null)
-            return Faults.Raise(s, op);
-        ulong r = TOp.Apply<T>(s, Operand.Get<T>(s, op->Dst), Operand.Load<T>(p));
         if (TOp.Writes)
-            Operand.Set<T>(s, op->Dst, r);
-        return op[1].Handler(s, op + 1);
+            MemoryForm.Modify<TUse, T>(t);
+        else
+            MemoryForm.Read<TUse, T>(t);
     }
 
-    private static Block* MemReg<TOp, T, TA>(CpuState* s, Op* op)
+    private readonly struct RegMem<TOp, T> : IMemoryUse
         where TOp : struct, IBinary
         where T : unmanaged
-        where TA : struct, IAddress
     {
-        byte* p = TOp.Writes
-            ? Tlb.Modify(s, TA.Write(s, op, sizeof(T)), sizeof(T))
-            : Tlb.Read(s, TA.Read(s, op, sizeof(T)), sizeof(T));
-        if (p == null)
-            return Faults.Raise(s, op);
-        ulong r = TOp.Apply<T>(s, Operand.Load<T>(p), Operand.Get<T>(s, op->Src));
-        if (TOp.Writes)
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static void At(CpuState* s, Op* op, byte* operand)
         {
-            Operand.Store<T>(p, r);
-            Tlb.Commit(s, p);
+            ulong r = TOp.Apply<T>(s, Operand.Get<T>(s, op->Dst), Operand.Load<T>(operand));
+            if (TOp.Writes)
+                Operand.Set<T>(s, op->Dst, r);
         }
-
-        return op[1].Handler(s, op + 1);
     }
 
-    private static Block* MemImm<TOp, T, TA>(CpuState* s, Op* op)
+    private readonly struct MemReg<TOp, T> : IMemoryUse
         where TOp : struct, IBinary
         where T : unmanaged
-        where TA : struct, IAddress
     {
-        byte* p = TOp.Writes
-            ? Tlb.Modify(s, TA.Write(s, op, sizeof(T)), sizeof(T))
-            : Tlb.Read(s, TA.Read(s, op, sizeof(T)), sizeof(T));
-        if (p == null)
-            return Faults.Raise(s, op);
-        ulong r = TOp.Apply<T>(s, Operand.Load<T>(p), op->Imm);
-        if (TOp.Writes)
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static void At(CpuState* s, Op* op, byte* operand)
         {
-            Operand.Store<T>(p, r);
-            Tlb.Commit(s, p);
+            ulong r = TOp.Apply<T>(s, Operand.Load<T>(operand), Operand.Get<T>(s, op->Src));
+            if (TOp.Writes)
+                Operand.Store<T>(operand, r);
         }
+    }
 
-        return op[1].Handler(s, op + 1);
+    private readonly struct MemImm<TOp, T> : IMemoryUse
+        where TOp : struct, IBinary
+        where T : unmanaged
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static void At(CpuState* s, Op* op, byte* operand)
+        {
+            ulong r = TOp.Apply<T>(s, Operand.Load<T>(operand), op->Imm);
+            if (TOp.Writes)
+                Operand.Store<T>(operand, r);
+        }
     }
 
     private static bool Unary<TOp, T>(Translator t)
@@ -335,12 +315,7 @@ internal static unsafe class Integer
             return true;
         }
 
-        t.Op->Handler = t.Memory() switch
-        {
-            AddressForm.Flat64 => &UnaryMem<TOp, T, Flat64>,
-            AddressForm.Segment32 => &UnaryMem<TOp, T, Segment32>,
-            _ => &UnaryMem<TOp, T, AnyAddress>,
-        };
+        MemoryForm.Modify<UnaryMem<TOp, T>, T>(t);
         return true;
     }
 
@@ -352,16 +327,11 @@ internal static unsafe class Integer
         return op[1].Handler(s, op + 1);
     }
 
-    private static Block* UnaryMem<TOp, T, TA>(CpuState* s, Op* op)
+    private readonly struct UnaryMem<TOp, T> : IMemoryUse
         where TOp : struct, IUnary
         where T : unmanaged
-        where TA : struct, IAddress
     {
-        byte* p = Tlb.Modify(s, TA.Write(s, op, sizeof(T)), sizeof(T));
-        if (p == null)
-            return Faults.Raise(s, op);
-        Operand.Store<T>(p, TOp.Apply<T>(s, Operand.Load<T>(p)));
-        Tlb.Commit(s, p);
-        return op[1].Handler(s, op + 1);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static void At(CpuState* s, Op* op, byte* operand) => Operand.Store<T>(operand, TOp.Apply<T>(s, Operand.Load<T>(operand)));
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Iced.Intel;
 
 namespace XenSim.Guest.Cpu.Instructions;
@@ -113,12 +114,7 @@ internal static unsafe class Move
             }
             else if (t.IsMemory(1))
             {
-                op->Handler = t.Memory() switch
-                {
-                    AddressForm.Flat64 => &MovRegMem<T, Flat64>,
-                    AddressForm.Segment32 => &MovRegMem<T, Segment32>,
-                    _ => &MovRegMem<T, AnyAddress>,
-                };
+                MemoryForm.Read<MovRegMem<T>, T>(t);
             }
             else
             {
@@ -129,26 +125,15 @@ internal static unsafe class Move
             return true;
         }
 
-        AddressForm form = t.Memory();
         if (t.IsRegister(1))
         {
             op->Src = t.Register(1);
-            op->Handler = form switch
-            {
-                AddressForm.Flat64 => &MovMemReg<T, Flat64>,
-                AddressForm.Segment32 => &MovMemReg<T, Segment32>,
-                _ => &MovMemReg<T, AnyAddress>,
-            };
+            MemoryForm.Modify<MovMemReg<T>, T>(t);
         }
         else
         {
             op->Imm = t.Immediate(1);
-            op->Handler = form switch
-            {
-                AddressForm.Flat64 => &MovMemImm<T, Flat64>,
-                AddressForm.Segment32 => &MovMemImm<T, Segment32>,
-                _ => &MovMemImm<T, AnyAddress>,
-            };
+            MemoryForm.Modify<MovMemImm<T>, T>(t);
         }
 
         return true;
@@ -168,39 +153,25 @@ internal static unsafe class Move
         return op[1].Handler(s, op + 1);
     }
 
-    private static Block* MovRegMem<T, TA>(CpuState* s, Op* op)
+    private readonly struct MovRegMem<T> : IMemoryUse
         where T : unmanaged
-        where TA : struct, IAddress
     {
-        byte* p = Tlb.Read(s, TA.Read(s, op, sizeof(T)), sizeof(T));
-        if (p == null)
-            return Faults.Raise(s, op);
-        Operand.Set<T>(s, op->Dst, Operand.Load<T>(p));
-        return op[1].Handler(s, op + 1);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static void At(CpuState* s, Op* op, byte* operand) => Operand.Set<T>(s, op->Dst, Operand.Load<T>(operand));
     }
 
-    private static Block* MovMemReg<T, TA>(CpuState* s, Op* op)
+    private readonly struct MovMemReg<T> : IMemoryUse
         where T : unmanaged
-        where TA : struct, IAddress
     {
-        byte* p = Tlb.Modify(s, TA.Write(s, op, sizeof(T)), sizeof(T));
-        if (p == null)
-            return Faults.Raise(s, op);
-        Operand.Store<T>(p, Operand.Get<T>(s, op->Src));
-        Tlb.Commit(s, p);
-        return op[1].Handler(s, op + 1);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static void At(CpuState* s, Op* op, byte* operand) => Operand.Store<T>(operand, Operand.Get<T>(s, op->Src));
     }
 
-    private static Block* MovMemImm<T, TA>(CpuState* s, Op* op)
+    private readonly struct MovMemImm<T> : IMemoryUse
         where T : unmanaged
-        where TA : struct, IAddress
     {
-        byte* p = Tlb.Modify(s, TA.Write(s, op, sizeof(T)), sizeof(T));
-        if (p == null)
-            return Faults.Raise(s, op);
-        Operand.Store<T>(p, op->Imm);
-        Tlb.Commit(s, p);
-        return op[1].Handler(s, op + 1);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static void At(CpuState* s, Op* op, byte* operand) => Operand.Store<T>(operand, op->Imm);
     }
 
     private static bool Extend<TTo, TFrom, TExtension>(Translator t)
@@ -216,12 +187,7 @@ internal static unsafe class Move
             return true;
         }
 
-        t.Op->Handler = t.Memory() switch
-        {
-            AddressForm.Flat64 => &MemExtend<TTo, TFrom, TExtension, Flat64>,
-            AddressForm.Segment32 => &MemExtend<TTo, TFrom, TExtension, Segment32>,
-            _ => &MemExtend<TTo, TFrom, TExtension, AnyAddress>,
-        };
+        MemoryForm.Read<MemExtend<TTo, TFrom, TExtension>, TFrom>(t);
         return true;
     }
 
@@ -234,17 +200,13 @@ internal static unsafe class Move
         return op[1].Handler(s, op + 1);
     }
 
-    private static Block* MemExtend<TTo, TFrom, TExtension, TA>(CpuState* s, Op* op)
+    private readonly struct MemExtend<TTo, TFrom, TExtension> : IMemoryUse
         where TTo : unmanaged
         where TFrom : unmanaged
         where TExtension : struct, IExtension
-        where TA : struct, IAddress
     {
-        byte* p = Tlb.Read(s, TA.Read(s, op, sizeof(TFrom)), sizeof(TFrom));
-        if (p == null)
-            return Faults.Raise(s, op);
-        Operand.Set<TTo>(s, op->Dst, TExtension.Apply<TFrom>(Operand.Load<TFrom>(p)));
-        return op[1].Handler(s, op + 1);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static void At(CpuState* s, Op* op, byte* operand) => Operand.Set<TTo>(s, op->Dst, TExtension.Apply<TFrom>(Operand.Load<TFrom>(operand)));
     }
 
     private static Block* SignData<T>(CpuState* s, Op* op)
