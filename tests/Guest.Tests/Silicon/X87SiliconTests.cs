@@ -271,6 +271,13 @@ internal sealed class X87Machine : IDisposable
 
     public SiliconReply Run(in SiliconRequest request)
     {
+        Assert.True(TryRun(request, out SiliconReply reply), _machine.Cpu.UnimplementedText);
+        return reply;
+    }
+
+    /// <summary>False: it left for another reason than its end or an exception.</summary>
+    public bool TryRun(in SiliconRequest request, out SiliconReply reply)
+    {
         VirtualCpu cpu = _machine.Cpu;
         for (int i = 0; i < 16; i++)
             cpu[(Gpr)i] = request.In.Gpr[i];
@@ -282,15 +289,16 @@ internal sealed class X87Machine : IDisposable
         ((ReadOnlySpan<byte>)request.In.Data).CopyTo(data[NativeCpu.Window..]);
         ((ReadOnlySpan<byte>)request.Code)[..(int)request.Length].CopyTo(_machine.Memory.Writable(CodeFrame));
         CpuExit exit = cpu.Run(1);
-        Assert.True(exit.Reason is ExitReason.BudgetSpent or ExitReason.Exception, $"{exit.Reason} {cpu.UnimplementedText}");
-        SiliconReply reply = default;
+        reply = default;
+        if (exit.Reason is not (ExitReason.BudgetSpent or ExitReason.Exception))
+            return false;
         reply.Trap = exit.Reason == ExitReason.Exception ? exit.Vector : -1;
         for (int i = 0; i < 16; i++)
             reply.Out.Gpr[i] = cpu[(Gpr)i];
         reply.Out.Rflags = cpu.Rflags;
         cpu.SaveFx(reply.Out.Fx);
         _machine.Memory.Readable(DataFrame).Slice(NativeCpu.Window, 256).CopyTo(reply.Out.Data);
-        return reply;
+        return true;
     }
 
     public void Dispose() => _machine.Dispose();
