@@ -9,6 +9,7 @@ namespace XenSim.Guest.Cpu;
 /// Decoded blocks of one memory, by (frame, offset, code size), shared by its vCPUs. A block never crosses a page, except that an
 /// instruction which does is a block of its own and belongs to both pages.
 /// </summary>
+// SAFETY: blocks and ops are carved from chunks that live until Dispose; frames are below the memory's count.
 internal sealed unsafe class BlockCache : IDisposable
 {
     public const int JumpEntries = 4096;

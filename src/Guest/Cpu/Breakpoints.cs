@@ -1,6 +1,7 @@
 namespace XenSim.Guest.Cpu;
 
 /// <summary>DR0-DR3 and DR7, and what DR6 reports. SDM vol. 3B, 17.2.</summary>
+// SAFETY: s is the state of a live vCPU; memory is reached through Tlb, PageWalk and SystemMemory, which check it.
 internal static unsafe class Breakpoints
 {
     /// <summary>DR6: any of the four breakpoints; debug register access; single step.</summary>

@@ -1,6 +1,7 @@
 namespace XenSim.Guest.Cpu;
 
 /// <summary>MOV to a control register: its checks, then the write. False: #GP(0). SDM vol. 2, MOV to/from control registers; vol. 3A, 2.5.</summary>
+// SAFETY: s is the state of a live vCPU; memory is reached through Tlb, PageWalk and SystemMemory, which check it.
 internal static unsafe class ControlRegisters
 {
     /// <summary>VME to OSXMMEXCPT, UMIP, FSGSBASE, PCIDE, OSXSAVE, SMEP, SMAP.</summary>

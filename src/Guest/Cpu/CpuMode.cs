@@ -1,6 +1,7 @@
 namespace XenSim.Guest.Cpu;
 
 /// <summary>What is derived from CR0, EFER, CS, SS, CPL and AC: code size, masks, the TLB set in use, the key of verified links.</summary>
+// SAFETY: s is the state of a live vCPU; memory is reached through Tlb, PageWalk and SystemMemory, which check it.
 internal static unsafe class CpuMode
 {
     /// <summary>To be called after any of those changed.</summary>

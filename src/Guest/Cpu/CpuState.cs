@@ -49,6 +49,7 @@ internal enum StepRule : byte
 /// Everything of one logical processor that instructions touch, in native memory: handlers get its address. The part before
 /// <see cref="Tlb"/> is architectural and is what a snapshot keeps; the rest is caches.
 /// </summary>
+// SAFETY: plain data in native memory; its owner (VirtualCpu, BlockCache) allocates, aligns and frees it.
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct CpuState
 {
@@ -241,6 +242,7 @@ internal enum CodeSize : byte
 }
 
 /// <summary>A predecoded instruction. 32 bytes, so two share a cache line; the next one follows in memory.</summary>
+// SAFETY: as above.
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct Op
 {
@@ -295,6 +297,7 @@ internal enum AddressForm : byte
 }
 
 /// <summary>A run of instructions decoded from one physical page (or one instruction that crosses into a second), followed by its ops.</summary>
+// SAFETY: as above.
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct Block
 {
@@ -317,6 +320,7 @@ internal unsafe struct Block
 }
 
 /// <summary>Blocks of one frame.</summary>
+// SAFETY: as above.
 internal unsafe struct FrameCode
 {
     public const int Buckets = 64;

@@ -11,6 +11,7 @@ internal enum EventKind
 }
 
 /// <summary>Delivery through the guest's own IDT or IVT. SDM vol. 3A, 6.10-6.15.</summary>
+// SAFETY: s is the state of a live vCPU; memory is reached through Tlb, PageWalk and SystemMemory, which check it.
 internal static unsafe class ExceptionDelivery
 {
     /// <summary>Delivers, turning a fault on the way into #DF; false: triple fault.</summary>

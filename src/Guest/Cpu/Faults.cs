@@ -16,6 +16,7 @@ internal static class Vectors
 }
 
 /// <summary>Pending faults are state, not exceptions: a handler records one and returns no block.</summary>
+// SAFETY: s is the state of a live vCPU; memory is reached through Tlb, PageWalk and SystemMemory, which check it.
 internal static unsafe class Faults
 {
     public static void Set(CpuState* s, int vector, uint error = 0)
@@ -78,6 +79,7 @@ internal static unsafe class Faults
 }
 
 /// <summary>Instruction pointer arithmetic by code size.</summary>
+// SAFETY: as above.
 internal static unsafe class Rip
 {
     public static ulong Wrap(CpuState* s, ulong rip) => s->CodeSize == CodeSize.Code64 ? rip : (uint)rip;

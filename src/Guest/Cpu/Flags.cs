@@ -16,6 +16,7 @@ internal static class RflagsBits
 /// Arithmetic flags, evaluated when asked for. An operation stores its sign-extended result and two sign-extended words with
 /// CF = X &lt; Y, so that ZF, SF, PF and CF need no knowledge of the operation or its size; OF and AF follow from the kind.
 /// </summary>
+// SAFETY: s is the state of a live vCPU; memory is reached through Tlb, PageWalk and SystemMemory, which check it.
 internal static unsafe class Flags
 {
     /// <summary>X - Y = Result.</summary>

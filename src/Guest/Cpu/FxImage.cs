@@ -1,6 +1,7 @@
 namespace XenSim.Guest.Cpu;
 
 /// <summary>The 512 bytes of FXSAVE, which are also the legacy region of XSAVE. SDM vol. 1, 10.5.1.</summary>
+// SAFETY: s is the state of a live vCPU; memory is reached through Tlb, PageWalk and SystemMemory, which check it.
 internal static unsafe class FxImage
 {
     public const int Size = 512;

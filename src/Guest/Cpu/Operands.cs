@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 namespace XenSim.Guest.Cpu;
 
 /// <summary>Linear address of a memory operand; a type parameter so that the common forms cost no branch.</summary>
+// SAFETY: register offsets lie inside CpuState, as the translator made them; p has at least the operand's size.
 internal unsafe interface IAddress
 {
     static abstract ulong Read(CpuState* s, Op* op, int size);
@@ -11,6 +12,7 @@ internal unsafe interface IAddress
 }
 
 /// <summary>64-bit mode without a segment base.</summary>
+// SAFETY: as above.
 internal readonly unsafe struct Flat64 : IAddress
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -21,6 +23,7 @@ internal readonly unsafe struct Flat64 : IAddress
 }
 
 /// <summary>32-bit address in a segment.</summary>
+// SAFETY: as above.
 internal readonly unsafe struct Segment32 : IAddress
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -31,6 +34,7 @@ internal readonly unsafe struct Segment32 : IAddress
 }
 
 /// <summary>Any form, by <see cref="Op.Form"/>.</summary>
+// SAFETY: as above.
 internal readonly unsafe struct AnyAddress : IAddress
 {
     public static ulong Read(CpuState* s, Op* op, int size) => Operand.Linear(s, op, size, false);
@@ -39,6 +43,7 @@ internal readonly unsafe struct AnyAddress : IAddress
 }
 
 /// <summary>Registers, effective and linear addresses of operands.</summary>
+// SAFETY: as above.
 internal static unsafe class Operand
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

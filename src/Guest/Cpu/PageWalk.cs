@@ -6,6 +6,7 @@ namespace XenSim.Guest.Cpu;
 internal readonly record struct Translation(ulong Frame, int Level);
 
 /// <summary>Page-table walks. SDM vol. 3A, chapter 4.</summary>
+// SAFETY: physical addresses are checked against the memory's size before they become pointers.
 internal static unsafe class PageWalk
 {
     private const ulong Present = 1, Writable = 2, User = 4, Accessed = 0x20, Dirty = 0x40, PageSize = 0x80, NoExecute = 1ul << 63;

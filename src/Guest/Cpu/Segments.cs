@@ -39,6 +39,7 @@ internal readonly record struct Descriptor(ulong Raw, ulong Linear)
 }
 
 /// <summary>Descriptor tables, segment loads and limit checks. SDM vol. 3A, chapters 3 and 5.</summary>
+// SAFETY: s is the state of a live vCPU; memory is reached through Tlb, PageWalk and SystemMemory, which check it.
 internal static unsafe class Segments
 {
     /// <summary>Sets a segment register and derives what data accesses compare with.</summary>

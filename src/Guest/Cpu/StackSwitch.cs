@@ -13,6 +13,7 @@ internal struct InnerStack
 }
 
 /// <summary>The stack of a transfer to an inner privilege level. SDM vol. 3A, 5.8.5, 7.7 and 6.12.1.</summary>
+// SAFETY: s is the state of a live vCPU; memory is reached through Tlb, PageWalk and SystemMemory, which check it.
 internal static unsafe class StackSwitch
 {
     /// <summary>Outside 64-bit mode: the stack in use.</summary>

@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 namespace XenSim.Guest.Cpu;
 
 /// <summary>Accesses that the processor makes of its own, as supervisor, whatever CPL is. SDM vol. 3A, 4.6.1.</summary>
+// SAFETY: s is the state of a live vCPU; memory is reached through Tlb, PageWalk and SystemMemory, which check it.
 internal static unsafe class SystemMemory
 {
     public static bool Read(CpuState* s, ulong linear, int size, out ulong value)

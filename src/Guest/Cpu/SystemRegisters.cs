@@ -1,6 +1,7 @@
 namespace XenSim.Guest.Cpu;
 
 /// <summary>Control registers and what their bits change elsewhere. Unchecked: the instructions check.</summary>
+// SAFETY: s is the state of a live vCPU; memory is reached through Tlb, PageWalk and SystemMemory, which check it.
 internal static unsafe class SystemRegisters
 {
     /// <summary>PE, MP, EM, TS, ET, NE, WP, AM, NW, CD, PG: the others stay 0. SDM vol. 3A, 2.5.</summary>

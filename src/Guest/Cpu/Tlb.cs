@@ -8,6 +8,7 @@ namespace XenSim.Guest.Cpu;
 /// Translation cache: four sets (user; supervisor; supervisor with AC under SMAP; user with alignment checks) of 1024 direct-mapped entries. Everything unusual
 /// is a tag that does not match: page-crossing, no permission, not yet dirty, shared with a snapshot, holds decoded code.
 /// </summary>
+// SAFETY: the sets are arrays of Entries, and every index is masked to that; a tag matches only while its page is live.
 internal static unsafe class Tlb
 {
     public const int Entries = 1024;

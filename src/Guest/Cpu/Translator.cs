@@ -4,6 +4,7 @@ using XenSim.Guest.Cpu.Instructions;
 namespace XenSim.Guest.Cpu;
 
 /// <summary>Turns one decoded instruction into an op: operand access for the families, which choose the handler.</summary>
+// SAFETY: Op points into the caller's draft, which has room for the slots of one instruction.
 internal sealed unsafe class Translator
 {
     private ulong _headIp;

@@ -3,6 +3,7 @@ using XenSim.Guest.Cpu.Instructions;
 namespace XenSim.Guest.Cpu;
 
 /// <summary>Virtual-8086 mode: entry, exit, and its virtual interrupt flag. SDM vol. 3B, chapter 21.</summary>
+// SAFETY: s is the state of a live vCPU; memory is reached through Tlb, PageWalk and SystemMemory, which check it.
 internal static unsafe class Virtual8086
 {
     /// <summary>Present, DPL 3, writable data: what a segment register holds in this mode. SDM vol. 3C, 26.3.1.2.</summary>

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 
 namespace XenSim.Guest.Cpu;
 
+// SAFETY: _s lives until Dispose.
 public sealed unsafe partial class VirtualCpu
 {
     private CpuFeatures? _features;

@@ -3,6 +3,7 @@ using XenSim.Guest.Cpu.Instructions;
 
 namespace XenSim.Guest.Cpu;
 
+// SAFETY: _s lives until Dispose; a block and its ops live in the arena, which is reset only between blocks.
 public sealed unsafe partial class VirtualCpu
 {
     /// <summary>Executes at most <paramref name="instructionBudget"/> instructions.</summary>

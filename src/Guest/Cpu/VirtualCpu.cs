@@ -5,6 +5,7 @@ using XenSim.Guest.Memory;
 namespace XenSim.Guest.Cpu;
 
 /// <summary>One x86 logical processor: architectural state, and <see cref="Run"/>, which executes guest code until it must leave.</summary>
+// SAFETY: _s and what it points to live from the constructor to Dispose; nobody else frees them.
 public sealed unsafe partial class VirtualCpu : IDisposable
 {
     private readonly GCHandle _self;

@@ -224,7 +224,7 @@ internal static class X87Difference
             d.Add($"rax {ours.Out.Gpr[0]:x}, not {truth.Out.Gpr[0]:x}");
         if (((truth.Out.Rflags ^ ours.Out.Rflags) & 0x8D5) != 0)
             d.Add($"rflags {ours.Out.Rflags & 0x8D5:x}, not {truth.Out.Rflags & 0x8D5:x}");
-        for (int k = 0; k < 256; k++)
+        for (int k = 0; k < td.Length; k++)
         {
             if (td[k] != od[k] && !IsPointer(i.Mnemonic, k))
             {
@@ -297,7 +297,7 @@ internal sealed class X87Machine : IDisposable
             reply.Out.Gpr[i] = cpu[(Gpr)i];
         reply.Out.Rflags = cpu.Rflags;
         cpu.SaveFx(reply.Out.Fx);
-        _machine.Memory.Readable(DataFrame).Slice(NativeCpu.Window, 256).CopyTo(reply.Out.Data);
+        _machine.Memory.Readable(DataFrame).Slice(NativeCpu.Window, ((Span<byte>)reply.Out.Data).Length).CopyTo(reply.Out.Data);
         return true;
     }
 

@@ -4,6 +4,8 @@ using Iced.Intel;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>BMI1 and BMI2 in their VEX encodings, but MULX: three operands in general registers. SDM vol. 2.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe class BitFields
 {
     private const byte OtherIsImmediate = 1;

@@ -3,6 +3,8 @@ using Iced.Intel;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>CLFLUSH and its kin, CRC32, ADCX, ADOX. SDM vol. 2.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe class BitManipulation
 {
     // CRC-32C (Castagnoli) with its bits reversed: polynomial 11EDC6F41H of the SDM.

@@ -7,6 +7,8 @@ namespace XenSim.Guest.Cpu.Instructions;
 /// Near branches. RIP of the block head moves by a delta held in the op; the next block is the one linked to, if it is still verified
 /// for that RIP. A conditional branch has its fall-through link in the op after it.
 /// </summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe class Branch
 {
     public static bool Jmp(Translator t)

@@ -1,6 +1,8 @@
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>Far JMP and CALL through call gates, task gates and TSS descriptors. SDM vol. 2, JMP and CALL; vol. 3A, 5.8.3 to 5.8.5.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe class CallGates
 {
     private const int TaskSegment16 = 1, Gate16 = 4, TaskGate = 5, TaskSegment32 = 9, Gate32 = 12;

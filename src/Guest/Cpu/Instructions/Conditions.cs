@@ -4,11 +4,14 @@ using Iced.Intel;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>One of the sixteen conditions of Jcc, SETcc, CMOVcc. SDM vol. 1, appendix B.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal unsafe interface ICondition
 {
     static abstract bool Test(CpuState* s);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct O : ICondition
 {
     public static bool Test(CpuState* s) => Flags.Of(s);
@@ -19,54 +22,63 @@ internal readonly unsafe struct No : ICondition
     public static bool Test(CpuState* s) => !Flags.Of(s);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct B : ICondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => Flags.Cf(s);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Ae : ICondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => !Flags.Cf(s);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct E : ICondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => Flags.Zf(s);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Ne : ICondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => !Flags.Zf(s);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Be : ICondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => Flags.Cf(s) || Flags.Zf(s);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct A : ICondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => !Flags.Cf(s) && !Flags.Zf(s);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct S : ICondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => Flags.Sf(s);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Ns : ICondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => !Flags.Sf(s);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct P : ICondition
 {
     public static bool Test(CpuState* s) => Flags.Pf(s);
@@ -77,24 +89,28 @@ internal readonly unsafe struct Np : ICondition
     public static bool Test(CpuState* s) => !Flags.Pf(s);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct L : ICondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => Flags.Less(s);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Ge : ICondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => !Flags.Less(s);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Le : ICondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => Flags.LessOrEqual(s);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct G : ICondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -102,6 +118,7 @@ internal readonly unsafe struct G : ICondition
 }
 
 /// <summary>SETcc and CMOVcc.</summary>
+// SAFETY: as above.
 internal static unsafe class Conditional
 {
     public static bool Setcc(Translator t) => t.Instruction.ConditionCode switch

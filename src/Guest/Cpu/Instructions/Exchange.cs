@@ -3,6 +3,8 @@ using Iced.Intel;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>XADD, CMPXCHG, CMPXCHG8B, CMPXCHG16B, XLAT, BOUND, RDRAND, RDSEED.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe class Exchange
 {
     public static bool Xadd(Translator t) => t.Size switch

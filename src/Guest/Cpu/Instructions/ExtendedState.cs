@@ -3,6 +3,8 @@ using Iced.Intel;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>XGETBV, XSAVE, XSAVEOPT, XSAVEC, XRSTOR for x87, SSE and AVX state. SDM vol. 1, chapter 13.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe class ExtendedState
 {
     private const int HeaderOffset = 512;

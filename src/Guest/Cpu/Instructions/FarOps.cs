@@ -3,6 +3,8 @@ using Iced.Intel;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>Far JMP, CALL, RET, IRET: real mode, same privilege, and returns to outer privilege. SDM vol. 2; vol. 3A, 5.8.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe class FarOps
 {
     public static bool IsFarPointer(in Instruction i) => i.MemorySize is MemorySize.SegPtr16 or MemorySize.SegPtr32 or MemorySize.SegPtr64;

@@ -3,6 +3,8 @@ using System.Runtime.CompilerServices;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>Two operands in (sign-extended from the size of T), one result out, flags set.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal unsafe interface IBinary
 {
     /// <summary>False for CMP and TEST.</summary>
@@ -12,6 +14,7 @@ internal unsafe interface IBinary
         where T : unmanaged;
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Add : IBinary
 {
     public static bool Writes => true;
@@ -26,6 +29,7 @@ internal readonly unsafe struct Add : IBinary
     }
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Adc : IBinary
 {
     public static bool Writes => true;
@@ -41,6 +45,7 @@ internal readonly unsafe struct Adc : IBinary
     }
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Sub : IBinary
 {
     public static bool Writes => true;
@@ -55,6 +60,7 @@ internal readonly unsafe struct Sub : IBinary
     }
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Cmp : IBinary
 {
     public static bool Writes => false;
@@ -64,6 +70,7 @@ internal readonly unsafe struct Cmp : IBinary
         where T : unmanaged => Sub.Apply<T>(s, x, y);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Sbb : IBinary
 {
     public static bool Writes => true;
@@ -79,6 +86,7 @@ internal readonly unsafe struct Sbb : IBinary
     }
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct And : IBinary
 {
     public static bool Writes => true;
@@ -93,6 +101,7 @@ internal readonly unsafe struct And : IBinary
     }
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Test : IBinary
 {
     public static bool Writes => false;
@@ -102,6 +111,7 @@ internal readonly unsafe struct Test : IBinary
         where T : unmanaged => And.Apply<T>(s, x, y);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Or : IBinary
 {
     public static bool Writes => true;
@@ -116,6 +126,7 @@ internal readonly unsafe struct Or : IBinary
     }
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Xor : IBinary
 {
     public static bool Writes => true;
@@ -131,12 +142,14 @@ internal readonly unsafe struct Xor : IBinary
 }
 
 /// <summary>One operand in place.</summary>
+// SAFETY: as above.
 internal unsafe interface IUnary
 {
     static abstract ulong Apply<T>(CpuState* s, ulong x)
         where T : unmanaged;
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Inc : IUnary
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -149,6 +162,7 @@ internal readonly unsafe struct Inc : IUnary
     }
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Dec : IUnary
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -161,12 +175,14 @@ internal readonly unsafe struct Dec : IUnary
     }
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Neg : IUnary
 {
     public static ulong Apply<T>(CpuState* s, ulong x)
         where T : unmanaged => Sub.Apply<T>(s, 0, x);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Not : IUnary
 {
     public static ulong Apply<T>(CpuState* s, ulong x)
@@ -174,6 +190,7 @@ internal readonly unsafe struct Not : IUnary
 }
 
 /// <summary>The plumbing of binary and unary operations over all operand forms and sizes.</summary>
+// SAFETY: as above.
 internal static unsafe class Integer
 {
     public static bool Binary<TOp>(Translator t)

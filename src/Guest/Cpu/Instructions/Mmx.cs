@@ -4,6 +4,8 @@ using Iced.Intel;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>MMX: the operations of the vector table on 8 bytes, and what differs there. Registers are the x87's. SDM vol. 1, chapter 9; vol. 3A, chapter 12.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe class Mmx
 {
     public static bool Select(Translator t) =>

@@ -5,6 +5,8 @@ using XenSim.Guest.Cpu.FloatingPoint;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>Conversions between MMX registers of two integers and XMM registers: CVTPI2PS, CVTPI2PD, CVT(T)PS2PI, CVT(T)PD2PI. SDM vol. 2.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe class MmxConvert
 {
     public static bool Select(Translator t) => t.Instruction.Mnemonic switch

@@ -4,6 +4,8 @@ using Iced.Intel;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>MOV, MOVZX, MOVSX, LEA, XCHG, BSWAP, MOVNTI, MOVBE, CBW family.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe class Move
 {
     public static bool Mov(Translator t)

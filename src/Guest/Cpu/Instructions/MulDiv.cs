@@ -1,6 +1,8 @@
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>MUL, IMUL, DIV, IDIV, and MULX.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe class MulDiv
 {
     private const byte Rax = (byte)Gpr.Rax * 8, Rdx = (byte)Gpr.Rdx * 8;

@@ -4,12 +4,15 @@ using Iced.Intel;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>A shift or rotate of a value (zero-extended from the size of T) by a masked count that is not zero. SDM vol. 2.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal unsafe interface IShift
 {
     static abstract ulong Apply<T>(CpuState* s, ulong x, int count)
         where T : unmanaged;
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Shl : IShift
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -24,6 +27,7 @@ internal readonly unsafe struct Shl : IShift
     }
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Shr : IShift
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -36,6 +40,7 @@ internal readonly unsafe struct Shr : IShift
     }
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Sar : IShift
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -49,6 +54,7 @@ internal readonly unsafe struct Sar : IShift
     }
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Rol : IShift
 {
     public static ulong Apply<T>(CpuState* s, ulong x, int count)
@@ -63,6 +69,7 @@ internal readonly unsafe struct Rol : IShift
     }
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Ror : IShift
 {
     public static ulong Apply<T>(CpuState* s, ulong x, int count)
@@ -77,6 +84,7 @@ internal readonly unsafe struct Ror : IShift
     }
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Rcl : IShift
 {
     public static ulong Apply<T>(CpuState* s, ulong x, int count)
@@ -98,6 +106,7 @@ internal readonly unsafe struct Rcl : IShift
     }
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Rcr : IShift
 {
     public static ulong Apply<T>(CpuState* s, ulong x, int count)
@@ -120,6 +129,7 @@ internal readonly unsafe struct Rcr : IShift
 }
 
 /// <summary>Shifts and rotates by 1, CL or an immediate; SHLD, SHRD; the BMI2 forms without flags.</summary>
+// SAFETY: as above.
 internal static unsafe class Shift
 {
     public static bool Select<TOp>(Translator t)

@@ -130,6 +130,8 @@ internal static class Residual
 }
 
 /// <summary>Every lane.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal readonly unsafe struct Packed<TKernel, TLanes> : IFloatVectorOp
     where TKernel : struct, IFloatKernel
     where TLanes : struct, IFloatLanes
@@ -150,6 +152,7 @@ internal readonly unsafe struct Packed<TKernel, TLanes> : IFloatVectorOp
 }
 
 /// <summary>Lane 0; the others stay those of the first operand.</summary>
+// SAFETY: as above.
 internal readonly unsafe struct Scalar<TKernel, TLanes> : IFloatVectorOp
     where TKernel : struct, IFloatKernel
     where TLanes : struct, IFloatLanes
@@ -171,6 +174,7 @@ internal readonly unsafe struct Scalar<TKernel, TLanes> : IFloatVectorOp
 }
 
 /// <summary>Neighbours within each operand: the results of the first come first.</summary>
+// SAFETY: as above.
 internal readonly unsafe struct Horizontal<TKernel, TLanes> : IFloatVectorOp
     where TKernel : struct, IFloatKernel
     where TLanes : struct, IFloatLanes

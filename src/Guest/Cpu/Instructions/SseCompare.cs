@@ -5,6 +5,8 @@ using XenSim.Guest.Cpu.FloatingPoint;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>MIN, MAX, CMPccPS and kin, COMISS, UCOMISS and the double forms. SDM vol. 2.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe class SseCompare
 {
     public static bool Select(Translator t) => t.Instruction.Mnemonic switch
@@ -145,6 +147,7 @@ internal readonly struct Maximum : IExtreme
 }
 
 /// <summary>The second operand unless the first is strictly less (greater); any NaN is an invalid operand, passed on as it is.</summary>
+// SAFETY: as above.
 internal readonly unsafe struct Extreme<TExtreme, TLanes, TCount> : IFloatVectorOp
     where TExtreme : struct, IExtreme
     where TLanes : struct, IFloatLanes
@@ -182,6 +185,7 @@ internal readonly unsafe struct Extreme<TExtreme, TLanes, TCount> : IFloatVector
 /// All ones where the predicate of the immediate holds. SDM vol. 2, table 3-1: bit 2 negates; bit 3, in VEX forms, makes it hold (or not)
 /// for unordered operands the other way round; bit 4 swaps which predicates signal quiet NaNs.
 /// </summary>
+// SAFETY: as above.
 internal readonly unsafe struct Compare<TLanes, TCount> : IFloatVectorOp
     where TLanes : struct, IFloatLanes
     where TCount : struct, ILaneCount

@@ -5,6 +5,8 @@ using XenSim.Guest.Cpu.FloatingPoint;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>CVT* between XMM registers, and to and from general registers. SDM vol. 2.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe class SseConvert
 {
     public static bool Select(Translator t) => t.Instruction.Mnemonic switch
@@ -202,6 +204,7 @@ internal readonly struct Truncated : IIntegerRounding
 }
 
 /// <summary>To four (or two, then two zeroes) 32-bit integers.</summary>
+// SAFETY: as above.
 internal readonly unsafe struct ToIntegers<TLanes, TRounding> : IFloatVectorOp
     where TLanes : struct, IFloatLanes
     where TRounding : struct, IIntegerRounding
@@ -219,6 +222,7 @@ internal readonly unsafe struct ToIntegers<TLanes, TRounding> : IFloatVectorOp
     }
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct IntegersToSingles : IFloatVectorOp
 {
     public static int Size => 16;
@@ -234,6 +238,7 @@ internal readonly unsafe struct IntegersToSingles : IFloatVectorOp
 }
 
 /// <summary>Exact.</summary>
+// SAFETY: as above.
 internal readonly unsafe struct IntegersToDoubles : IFloatVectorOp
 {
     public static int Size => 8;
@@ -245,6 +250,7 @@ internal readonly unsafe struct IntegersToDoubles : IFloatVectorOp
     }
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct SinglesToDoubles : IFloatVectorOp
 {
     public static int Size => 8;
@@ -260,6 +266,7 @@ internal readonly unsafe struct SinglesToDoubles : IFloatVectorOp
 }
 
 /// <summary>The upper half becomes zero.</summary>
+// SAFETY: as above.
 internal readonly unsafe struct DoublesToSingles : IFloatVectorOp
 {
     public static int Size => 16;
@@ -274,6 +281,7 @@ internal readonly unsafe struct DoublesToSingles : IFloatVectorOp
     }
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct SingleToDouble : IFloatVectorOp
 {
     public static int Size => 4;
@@ -286,6 +294,7 @@ internal readonly unsafe struct SingleToDouble : IFloatVectorOp
     }
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct DoubleToSingle : IFloatVectorOp
 {
     public static int Size => 8;

@@ -5,6 +5,8 @@ using XenSim.Guest.Cpu.FloatingPoint;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>What an SSE floating-point instruction makes of its operands under MXCSR.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal unsafe interface IFloatVectorOp
 {
     /// <summary>Bytes of a memory operand; 16 must be aligned.</summary>
@@ -15,6 +17,7 @@ internal unsafe interface IFloatVectorOp
 }
 
 /// <summary>SSE floating-point instructions with XMM source and destination: operand access and #XM. SDM vol. 1, 11.5.</summary>
+// SAFETY: as above.
 internal static unsafe class SseFloat
 {
     public static bool Select(Translator t) =>

@@ -5,6 +5,8 @@ using XenSim.Guest.Cpu.FloatingPoint;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>SSE4.1's ROUNDPS family and dot products. SDM vol. 2.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe class SseRound
 {
     public static bool Select(Translator t) => t.Instruction.Mnemonic switch
@@ -29,6 +31,7 @@ internal static unsafe class SseRound
 }
 
 /// <summary>Immediate: bits 1:0 rounding unless bit 2 takes MXCSR's; bit 3 keeps inexact quiet. A denormal operand is no exception here.</summary>
+// SAFETY: as above.
 internal readonly unsafe struct RoundLanes<TLanes, TCount> : IFloatVectorOp
     where TLanes : struct, IFloatLanes
     where TCount : struct, ILaneCount
@@ -66,6 +69,7 @@ internal readonly unsafe struct RoundLanes<TLanes, TCount> : IFloatVectorOp
 /// Products of the lanes that the high half of the immediate selects (0 for the others), added in pairs and then the pairs, put in the lanes
 /// that its low half selects. Each step rounds; an unmasked exception ends it after its step.
 /// </summary>
+// SAFETY: as above.
 internal readonly unsafe struct DotProduct<TLanes> : IFloatVectorOp
     where TLanes : struct, IFloatLanes
 {

@@ -4,6 +4,8 @@ using Iced.Intel;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>The stack of 64-bit mode, or of a segment.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal unsafe interface IStack
 {
     static abstract ulong Address(CpuState* s, ulong pointer, int size, bool write);
@@ -11,6 +13,7 @@ internal unsafe interface IStack
     static abstract void SetPointer(CpuState* s, ulong pointer);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct Stack64 : IStack
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -20,6 +23,7 @@ internal readonly unsafe struct Stack64 : IStack
     public static void SetPointer(CpuState* s, ulong pointer) => s->Gpr[(int)Gpr.Rsp] = pointer;
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct StackSegment : IStack
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -33,6 +37,7 @@ internal readonly unsafe struct StackSegment : IStack
 }
 
 /// <summary>PUSH, POP, PUSHA, POPA, PUSHF, POPF, ENTER, LEAVE.</summary>
+// SAFETY: as above.
 internal static unsafe class Stack
 {
     private const byte Sp = (byte)Gpr.Rsp * 8;

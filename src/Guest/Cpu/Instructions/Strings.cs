@@ -6,6 +6,8 @@ namespace XenSim.Guest.Cpu.Instructions;
 /// MOVS, STOS, LODS, CMPS, SCAS, with rep. One step of the run loop does at most <see cref="Chunk"/> iterations and counts as one
 /// retired instruction; how a long rep is cut depends on the counter alone, so a replay cuts it alike.
 /// </summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe class Strings
 {
     private const ulong Chunk = 4096;

@@ -3,6 +3,8 @@ using Iced.Intel;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS, RDFSBASE family. SDM vol. 2.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe partial class SystemOps
 {
     private static Block* Syscall(CpuState* s, Op* op)
@@ -134,6 +136,7 @@ internal static unsafe partial class SystemOps
 }
 
 /// <summary>MSRs that the processor itself has, when the hypervisor does not intercept them. SDM vol. 4, table 2-2.</summary>
+// SAFETY: as above.
 internal static unsafe class Msrs
 {
     public static bool Read(CpuState* s, uint index, out ulong value)

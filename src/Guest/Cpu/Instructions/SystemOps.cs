@@ -3,6 +3,8 @@ using Iced.Intel;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>Privileged and sensitive instructions. Each exits when intercepted, and otherwise acts as on a bare processor.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe partial class SystemOps
 {
     public static Block* InvalidOpcode(CpuState* s, Op* op) => Faults.Raise(s, op, Vectors.Ud);

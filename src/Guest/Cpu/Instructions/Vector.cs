@@ -28,6 +28,8 @@ internal interface IVectorMaskOp
 }
 
 /// <summary>Operand access of the vector instructions in their legacy encoding; which operation a mnemonic is stands in <see cref="VectorTable"/>.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe class Vector
 {
     private const uint MisalignedExceptionMask = 1 << 17;

@@ -4,6 +4,8 @@ using Iced.Intel;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>SSE4.1's PEXTRB/W/D/Q, EXTRACTPS, PINSRB/D/Q, INSERTPS; MASKMOVDQU; SSE4a's EXTRQ and INSERTQ. SDM vol. 2; APM vol. 4.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe class VectorElements
 {
     public static bool Select(Translator t) => t.Instruction.Mnemonic switch

@@ -5,6 +5,8 @@ using Iced.Intel;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>SSE and SSE2 moves: whole registers, halves, low elements, general registers, masks. SDM vol. 2.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe class VectorMove
 {
     private const byte Aligned = 1;

@@ -5,6 +5,8 @@ using Iced.Intel;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>SSE4.2 text comparisons: PCMPESTRI, PCMPESTRM, PCMPISTRI, PCMPISTRM. SDM vol. 1, 12.9.2; vol. 2, 4.1.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe class VectorStrings
 {
     private const byte Explicit = 1, Index = 2, Wide = 4;

@@ -4,6 +4,8 @@ using Iced.Intel;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>Whether a vector instruction may execute: legacy SSE and VEX ask different bits.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal unsafe interface IVectorGate
 {
     /// <summary>Vector of the fault, or -1.</summary>
@@ -13,6 +15,7 @@ internal unsafe interface IVectorGate
     static abstract void ClearUpper(CpuState* s, int register);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct LegacyGate : IVectorGate
 {
     public static int Fault(CpuState* s) => FloatState.SseFault(s);
@@ -22,6 +25,7 @@ internal readonly unsafe struct LegacyGate : IVectorGate
     }
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct VexGate : IVectorGate
 {
     public static int Fault(CpuState* s) => Vex.Fault(s);
@@ -33,6 +37,7 @@ internal readonly unsafe struct VexGate : IVectorGate
 /// AVX and AVX2: the vector table's operations with a separate destination, on 16 bytes or twice 16. Bits above the operation's width
 /// become zero; memory need not be aligned. SDM vol. 1, chapter 14.
 /// </summary>
+// SAFETY: as above.
 internal static unsafe class Vex
 {
     private const ulong YmmState = CpuFeatures.Sse | CpuFeatures.Avx;

@@ -4,6 +4,8 @@ using XenSim.Guest.Cpu.FloatingPoint;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>VEX forms of the SSE floating-point operations. Exceptions of both halves count together. SDM vol. 1, 14.4.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe class VexFloat
 {
     private const uint AllFlags = FloatFlags.All;

@@ -4,6 +4,8 @@ using XenSim.Guest.Cpu.FloatingPoint;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>FMA: product and sum with one rounding, in three orders of operands and six combinations of signs. SDM vol. 1, 14.5.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe class VexFma
 {
     // Aux: which signs change, and the order of operands.

@@ -3,6 +3,8 @@ using Iced.Intel;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>AVX2's gathers: elements from addresses that a vector register indexes. SDM vol. 2, VPGATHERDD and kin.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe class VexGather
 {
     public static bool Select(Translator t) => t.Instruction.Mnemonic switch

@@ -4,6 +4,8 @@ using XenSim.Guest.Cpu.FloatingPoint;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>F16C: VCVTPH2PS and VCVTPS2PH. Half-precision denormals are always honoured. SDM vol. 1, 14.4.1.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe class VexHalf
 {
     private const byte ByMxcsr = 4;
@@ -88,6 +90,7 @@ internal static unsafe class VexHalf
 }
 
 /// <summary>Exact; only a signalling NaN is an exception.</summary>
+// SAFETY: as above.
 internal readonly unsafe struct HalvesToSingles : IFloatVectorOp
 {
     public static int Size => 8;

@@ -6,6 +6,8 @@ namespace XenSim.Guest.Cpu.Instructions;
 /// The x87's register stack, its status word, and the order every instruction keeps: #NM, pending errors, memory, operands, result,
 /// flags. SDM vol. 1, chapter 8.
 /// </summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe partial class X87
 {
     private const ushort StackFault = 0x40, ErrorSummary = 0x80, C0 = 0x100, C1 = 0x200, C2 = 0x400, C3 = 0x4000, Busy = 0x8000;
@@ -168,6 +170,7 @@ internal static unsafe partial class X87
 }
 
 /// <summary>A memory operand of an x87 instruction.</summary>
+// SAFETY: as above.
 internal unsafe interface IX87Source
 {
     static abstract int Size { get; }
@@ -175,6 +178,7 @@ internal unsafe interface IX87Source
     static abstract FloatValue Load(byte* p, in FloatContext c);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct SingleSource : IX87Source
 {
     public static int Size => 4;
@@ -182,6 +186,7 @@ internal readonly unsafe struct SingleSource : IX87Source
     public static FloatValue Load(byte* p, in FloatContext c) => FloatValue.Unpack<SingleFormat>(*(uint*)p, c);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct DoubleSource : IX87Source
 {
     public static int Size => 8;
@@ -189,6 +194,7 @@ internal readonly unsafe struct DoubleSource : IX87Source
     public static FloatValue Load(byte* p, in FloatContext c) => FloatValue.Unpack<DoubleFormat>(*(ulong*)p, c);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct WordSource : IX87Source
 {
     public static int Size => 2;
@@ -196,6 +202,7 @@ internal readonly unsafe struct WordSource : IX87Source
     public static FloatValue Load(byte* p, in FloatContext c) => FloatValue.FromInteger(*(short*)p);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct DwordSource : IX87Source
 {
     public static int Size => 4;
@@ -203,6 +210,7 @@ internal readonly unsafe struct DwordSource : IX87Source
     public static FloatValue Load(byte* p, in FloatContext c) => FloatValue.FromInteger(*(int*)p);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct QwordSource : IX87Source
 {
     public static int Size => 8;

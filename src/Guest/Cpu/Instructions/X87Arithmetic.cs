@@ -39,6 +39,8 @@ internal readonly struct FDivr : IX87Binary
 }
 
 /// <summary>FADD to FDIVR, FSQRT, FSCALE, FXTRACT, FRNDINT, FPREM, FPREM1. SDM vol. 2.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe partial class X87
 {
     private static Block* BinaryRegister<TOp>(CpuState* s, Op* op)

@@ -3,6 +3,8 @@ using XenSim.Guest.Cpu.FloatingPoint;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>FCOM and FUCOM families, FTST, FXAM. SDM vol. 1, 8.3.6 and table 8-6.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe partial class X87
 {
     private enum CompareKind : byte

@@ -3,6 +3,8 @@ using XenSim.Guest.Cpu.FloatingPoint;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>FNSTENV, FLDENV, FNSAVE, FRSTOR in their 14/94- and 28/108-byte forms. SDM vol. 1, 8.1.10 and figures 8-9 to 8-12.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe partial class X87
 {
     private static Block* Fnstenv(CpuState* s, Op* op)

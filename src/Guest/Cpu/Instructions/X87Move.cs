@@ -3,6 +3,8 @@ using XenSim.Guest.Cpu.FloatingPoint;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>A floating-point format in memory.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal unsafe interface IX87Target
 {
     static abstract int Size { get; }
@@ -12,6 +14,7 @@ internal unsafe interface IX87Target
     static abstract void Store(byte* p, in FloatValue value);
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct SingleTarget : IX87Target
 {
     public static int Size => 4;
@@ -21,6 +24,7 @@ internal readonly unsafe struct SingleTarget : IX87Target
     public static void Store(byte* p, in FloatValue value) => *(uint*)p = (uint)value.Pack<SingleFormat>();
 }
 
+// SAFETY: as above.
 internal readonly unsafe struct DoubleTarget : IX87Target
 {
     public static int Size => 8;
@@ -31,6 +35,7 @@ internal readonly unsafe struct DoubleTarget : IX87Target
 }
 
 /// <summary>Loads, stores, constants, exchanges and the stack pointer. SDM vol. 1, 8.3.3 and 8.3.4; vol. 2.</summary>
+// SAFETY: as above.
 internal static unsafe partial class X87
 {
     private static Block* LoadMemory<TSource>(CpuState* s, Op* op)

@@ -3,6 +3,8 @@ using XenSim.Guest.Cpu.FloatingPoint;
 namespace XenSim.Guest.Cpu.Instructions;
 
 /// <summary>FSIN, FCOS, FSINCOS, FPTAN, FPATAN, F2XM1, FYL2X, FYL2XP1: special operands here, values in <see cref="Transcendental"/>. SDM vol. 2.</summary>
+// SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
+// the size asked for; register offsets are the translator's.
 internal static unsafe partial class X87
 {
     private static Block* F2xm1(CpuState* s, Op* op)
