@@ -58,6 +58,10 @@ public sealed class SchemaTests
         { "no such outcome", Head + Guest + "expect: {outcome: fine}\n" },
         { "no such shutdown", Head + Guest + "expect: {shutdown: soon}\n" },
         { "empty list of texts", Head + Guest + "expect: {console: []}\n" },
+        { "axis without a list", Good + "matrix: {guest.memory: 8}\n" },
+        { "empty axis", Good + "matrix: {guest.memory: []}\n" },
+        { "word to exclude", Good + "matrix: {guest.memory: [8], exclude: [9]}\n" },
+        { "reason without words", Good + "skip: []\n" },
         { "mapping for a text", Head + Guest + "expect: {log: {a: b}}\n" },
     };
 
@@ -69,6 +73,7 @@ public sealed class SchemaTests
         { "bytes come in pairs", Head + Guest + "expect: {page: {slots: {23: \"51 4\"}}}\n" },
         { "keys have no range in JSON", Head + Guest + "expect: {page: {slots: {128: \"51\"}}}\n" },
         { "an errno among results is a pattern only", Head + Guest + "expect: {hypercalls: [{name: x, result: -EPREM}]}\n" },
+        { "what an axis names and holds", Good + "matrix: {guest.memroy: [8, lots]}\n" },
         { "one of two keys", Good + "faults: [{errno: EIO}]\n" },
         { "one of two keys", Head + Guest + "expect: {memory: [{bytes: \"00\"}]}\n" },
         { "something must be expected", Head + Guest + "expect: {}\n" },
@@ -106,6 +111,9 @@ public sealed class SchemaTests
             guest: {type: pv, kernel: pv64, cmdline: quiet, memory: 32, vcpus: 2, name: g, features: a, notes: {FEATURES: a, HYPERCALL_PAGE: 1}, tries: [domctl]}
             limits: {instructions: 1000, virtual-time: 10s}
             until: stage:build_pre
+            tags: [a, b]
+            skip: because
+            known-issue: it is known
             faults: [{stage: a, errno: EIO, code: -1, occurrence: 2}, {hypercall: b, errno: EPERM}]
             expect:
               outcome: powered-off

@@ -13,6 +13,7 @@ public static class Application
     private static readonly (string Name, Func<Terminal, Command> Build)[] s_commands =
     [
         ("run", RunCommand.Build),
+        ("test", TestCommand.Build),
         ("boot", BootCommand.Build),
         ("create", CreateCommand.Build),
         ("page", PageCommand.Build),

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using XenSim.Simulator.Input;
 using XenSim.Simulator.Scenarios;
 
 namespace XenSim.Simulator.Commands;
@@ -31,7 +30,7 @@ internal static class RunCommand
 
     private static ExitCode Run(string[] paths, bool stages, Terminal terminal)
     {
-        List<Scenario> scenarios = LoadAll(ScenarioFile.Find(paths));
+        List<Scenario> scenarios = SuiteFiles.Load(paths, []);
         RunView view = new(terminal, scenarios.Count, stages || scenarios.Count == 1);
         List<ScenarioResult> results = [];
         foreach (Scenario scenario in scenarios)
@@ -42,33 +41,6 @@ internal static class RunCommand
         }
 
         view.Summarise(results);
-        return Worst(results);
-    }
-
-    /// <summary>All files are read before the first runs, so that a mistake in the last one is not found after a long wait.</summary>
-    private static List<Scenario> LoadAll(IReadOnlyList<string> files)
-    {
-        List<Scenario> scenarios = [];
-        List<Diagnostic> problems = [];
-        foreach (string file in files)
-        {
-            try
-            {
-                scenarios.Add(ScenarioFile.Load(file));
-            }
-            catch (InputException e)
-            {
-                problems.AddRange(e.Diagnostics);
-            }
-        }
-
-        return problems.Count == 0 ? scenarios : throw new InputException(problems);
-    }
-
-    /// <summary>A failed expectation outweighs a stop, a stop at something unimplemented outweighs a limit.</summary>
-    private static ExitCode Worst(List<ScenarioResult> results)
-    {
-        ExitCode[] byWeight = [ExitCode.Interrupted, ExitCode.Failure, ExitCode.Unimplemented, ExitCode.LimitReached];
-        return byWeight.FirstOrDefault(c => results.Any(r => r.Verdict == c));
+        return SuiteFiles.Worst(results);
     }
 }

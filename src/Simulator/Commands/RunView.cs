@@ -19,9 +19,17 @@ internal sealed class RunView(Terminal terminal, int total, bool stages)
     {
         StageRecord record = new();
         ScenarioResult result = Run(scenario, record);
+        Show(result, record);
+        return result;
+    }
+
+    /// <summary>A scenario that has run.</summary>
+    public void Show(ScenarioResult result, StageRecord record)
+    {
+        Scenario scenario = result.Scenario;
         _shown++;
         ShowHeadline(result);
-        if (stages || result.Verdict != ExitCode.Success)
+        if (stages || (result.Verdict != ExitCode.Success && result.Verdict != ExitCode.InternalError))
             ShowStages(scenario, record);
         // After a stop at something unimplemented every mismatch is a consequence of it.
         foreach (Mismatch mismatch in result.Verdict == ExitCode.Unimplemented ? [] : result.Mismatches)
@@ -34,7 +42,6 @@ internal sealed class RunView(Terminal terminal, int total, bool stages)
             terminal.Out.WriteLine($"    {result.Outcome.Detail}");
         else if (result.Verdict != ExitCode.Success)
             terminal.Out.WriteLine($"    it ended with: {result.Outcome.Detail}");
-        return result;
     }
 
     public void Summarise(IReadOnlyList<ScenarioResult> results)
@@ -43,7 +50,7 @@ internal sealed class RunView(Terminal terminal, int total, bool stages)
         int passed = results.Count(r => r.Verdict == ExitCode.Success) - skipped;
         string others = string.Concat(
             results.Where(r => r.Verdict != ExitCode.Success).GroupBy(r => r.Verdict).OrderBy(g => g.Key).Select(g => $", {g.Count()} {WordFor(g.Key)}"));
-        others += skipped > 0 ? $", {skipped} skipped for want of a real guest" : "";
+        others += skipped > 0 ? $", {skipped} skipped" : "";
         string left = results.Count < total ? $", {total - results.Count} not run" : "";
         terminal.Out.WriteLine($"{passed} of {total} scenario{(total == 1 ? "" : "s")} passed{others}{left}");
     }
@@ -112,6 +119,7 @@ internal sealed class RunView(Terminal terminal, int total, bool stages)
         ExitCode.Unimplemented => "UNIMPLEMENTED",
         ExitCode.LimitReached => "LIMIT",
         ExitCode.Interrupted => "INTERRUPTED",
+        ExitCode.InternalError => "ERROR",
         _ => verdict.ToString(),
     };
 }

@@ -18,6 +18,18 @@ public sealed record Scenario
     /// <summary>A real guest that the scenario needs and that has not been fetched; null: all is there.</summary>
     public string? MissingGuest { get; init; }
 
+    /// <summary>Words to choose scenarios by.</summary>
+    public ImmutableList<string> Tags { get; init; } = [];
+
+    /// <summary>Why it is not run; null: it is.</summary>
+    public string? Skip { get; init; }
+
+    /// <summary>Why it is known to fail; null: it should pass.</summary>
+    public string? KnownIssue { get; init; }
+
+    /// <summary>Its variations; empty: it is one scenario.</summary>
+    internal IReadOnlyList<Combination> Matrix { get; init; } = [];
+
     public SessionOptions Session { get; init; } = new();
 
     public ImmutableList<IExpectation> Expectations { get; init; } = [];

@@ -7,19 +7,38 @@ namespace XenSim.Simulator.Scenarios;
 /// <summary>Finds and reads scenario files.</summary>
 public static class ScenarioFile
 {
+    /// <summary>The scenarios of a file: one, or each combination of its matrix.</summary>
+    /// <param name="settings">Values that replace the file's, as <c>guest.memory=64</c>.</param>
     /// <exception cref="InputException">Everything that is wrong with the file, with line and column.</exception>
-    public static Scenario Load(string path)
-        => Parse(path, InputFile.Read(path, YamlReader.LargestFile), file => InputFile.Read(Path.Combine(Path.GetDirectoryName(path) ?? "", file)));
+    public static IReadOnlyList<Scenario> Load(string path, params IReadOnlyList<string> settings)
+        => Parse(path, InputFile.Read(path, YamlReader.LargestFile), file => InputFile.Read(Path.Combine(Path.GetDirectoryName(path) ?? "", file)), settings);
 
     /// <param name="readBeside">Reads a file that the scenario names.</param>
     /// <exception cref="InputException">Everything that is wrong with it.</exception>
-    public static Scenario Parse(string name, byte[] yaml, Func<string, byte[]> readBeside)
+    public static IReadOnlyList<Scenario> Parse(string name, byte[] yaml, Func<string, byte[]> readBeside, params IReadOnlyList<string> settings)
+    {
+        YamlNode root = YamlReader.Read(name, yaml);
+        Change[] set = [.. settings.Select(ReadSetting)];
+        Scenario body = Read(name, MatrixShape.SetAll(root, set), readBeside);
+        return body.Matrix.Count == 0
+            ? [body]
+            : [.. body.Matrix.Select(c => Read(name, MatrixShape.Apply(root, [.. c.Changes, .. set]), readBeside) with { Name = $"{body.Name} ({c.Label})" })];
+    }
+
+    private static Scenario Read(string name, YamlNode root, Func<string, byte[]> readBeside)
     {
         Reading reading = new(name, readBeside);
-        YamlNode root = YamlReader.Read(name, yaml);
         return ScenarioLanguage.File.TryRead(root, reading, out Scenario scenario)
             ? scenario with { File = name, MissingGuest = reading.MissingGuest }
             : throw new InputException(reading.Problems);
+    }
+
+    private static Change ReadSetting(string setting)
+    {
+        int equals = setting.IndexOf('=', StringComparison.Ordinal);
+        return equals > 0
+            ? new Change(setting[..equals], YamlReader.Read("--set", System.Text.Encoding.UTF8.GetBytes(setting[(equals + 1)..])))
+            : throw new InputException("--set", $"takes PATH=VALUE, as in guest.memory=64, not \"{setting}\"");
     }
 
     /// <summary>Scenario files under files and folders, in a fixed order. Folders are searched to any depth for <c>*.yaml</c> and <c>*.yml</c>.</summary>

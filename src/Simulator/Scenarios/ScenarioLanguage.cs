@@ -128,6 +128,14 @@ internal static class ScenarioLanguage
         Field<Scenario>.Of("host", "The host and the hypervisor's build.", s_host, (s, v) => s with { Session = s.Session with { Host = v } }),
         Field<Scenario>.Of("path", "Which way the domain comes up.", s_path, (s, v) => s with { Session = s.Session with { Path = v } }, required: true),
         Field<Scenario>.Of("guest", "The guest.", s_guest, (s, v) => s with { Session = s.Session with { Guest = v.WithVariant() } }, required: true),
+        Field<Scenario>.Of(
+            "matrix", "Variations: axes (paths of keys, as in guest.memory) with values; each combination is a scenario. The file without them must be one too.",
+            new MatrixShape(), (s, v) => s with { Matrix = v }),
+        Field<Scenario>.Of(
+            "tags", "Words to choose scenarios by, with xensim test --tag.", new ListShape<string>(new TextShape("a tag", 60), "tags"),
+            (s, v) => s with { Tags = [.. v.Select(t => t.Value)] }),
+        Field<Scenario>.Of("skip", "Why it is not run.", new TextShape("a reason", 1000), (s, v) => s with { Skip = v }),
+        Field<Scenario>.Of("known-issue", "Why it is known to fail; that it passes is a failure then.", new TextShape("a reason", 1000), (s, v) => s with { KnownIssue = v }),
         Field<Scenario>.Of("limits", "When to give up.", s_limits, (s, v) => s with { Session = s.Session with { Limits = v } }),
         Field<Scenario>.Of("until", $"Stop when this is reached: {Until.Forms}.", new UntilShape(), (s, v) => s with { Session = s.Session with { Until = v } }),
         Field<Scenario>.Of(

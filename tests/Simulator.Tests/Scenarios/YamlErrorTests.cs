@@ -111,7 +111,7 @@ public sealed class YamlErrorTests
         Assert.Equal("pv64", scenario.Session.Guest.CommandLine);
     }
 
-    private static Scenario Load(string yaml) => ScenarioFile.Parse("test.yaml", Encoding.UTF8.GetBytes(yaml), NoFile);
+    private static Scenario Load(string yaml) => ScenarioFile.Parse("test.yaml", Encoding.UTF8.GetBytes(yaml), NoFile)[0];
 
     private static byte[] NoFile(string path) => throw new InputException(path, "no such file");
 }

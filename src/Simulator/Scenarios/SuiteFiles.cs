@@ -1,0 +1,35 @@
+using XenSim.Simulator.Input;
+
+namespace XenSim.Simulator.Scenarios;
+
+/// <summary>The scenarios of several files, and what they come to together.</summary>
+internal static class SuiteFiles
+{
+    /// <summary>All files are read before the first runs, so that a mistake in the last one is not found after a long wait.</summary>
+    /// <exception cref="InputException">Everything that is wrong with any of them.</exception>
+    public static List<Scenario> Load(IReadOnlyList<string> paths, IReadOnlyList<string> settings)
+    {
+        List<Scenario> scenarios = [];
+        List<Diagnostic> problems = [];
+        foreach (string file in ScenarioFile.Find(paths))
+        {
+            try
+            {
+                scenarios.AddRange(ScenarioFile.Load(file, settings));
+            }
+            catch (InputException e)
+            {
+                problems.AddRange(e.Diagnostics);
+            }
+        }
+
+        return problems.Count == 0 ? scenarios : throw new InputException(problems);
+    }
+
+    /// <summary>A failed expectation outweighs a stop, a stop at something unimplemented outweighs a limit.</summary>
+    public static ExitCode Worst(IReadOnlyList<ScenarioResult> results)
+    {
+        ExitCode[] byWeight = [ExitCode.Interrupted, ExitCode.InternalError, ExitCode.Failure, ExitCode.Unimplemented, ExitCode.LimitReached];
+        return byWeight.FirstOrDefault(c => results.Any(r => r.Verdict == c));
+    }
+}
