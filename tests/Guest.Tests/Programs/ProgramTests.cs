@@ -18,7 +18,7 @@ public sealed class ProgramTests
     [InlineData(64, "-O3")]
     [InlineData(64, "-O2 -mfpmath=387")]
     [InlineData(64, "-O3 -march=x86-64-v2")]
-    [InlineData(64, "-O3 -march=x86-64-v2 -mlzcnt -mmovbe")]
+    [InlineData(64, "-O3 -march=x86-64-v2 -mlzcnt -mmovbe -mbmi -mbmi2")]
     [InlineData(32, "-O0")]
     [InlineData(32, "-O2")]
     [InlineData(32, "-O3")]
