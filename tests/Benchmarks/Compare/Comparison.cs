@@ -5,7 +5,7 @@ namespace XenSim.Benchmarks.Compare;
 /// <summary>Runs the same image on every emulator in turn, several rounds, and prints one table: speeds, and ours as a ratio to each.</summary>
 public static class Comparison
 {
-    private const int Rounds = 3;
+    private const int Rounds = 5;
 
     public static void Run(string imageFile)
     {
