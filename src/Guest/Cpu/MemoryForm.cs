@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 namespace XenSim.Guest.Cpu;
 
 /// <summary>What an instruction does with its memory operand, once it is known where that is.</summary>
+// SAFETY: operand has the bytes that the handler asked the TLB for.
 internal unsafe interface IMemoryUse
 {
     static abstract void At(CpuState* s, Op* op, byte* operand);
@@ -12,6 +13,7 @@ internal unsafe interface IMemoryUse
 /// Handlers of instructions with one memory operand. What misses the TLB goes on in a method of its own, so that the common way calls
 /// nothing and needs no frame.
 /// </summary>
+// SAFETY: s is the state of a live vCPU; memory is reached through Tlb, which checks it.
 internal static unsafe class MemoryForm
 {
     /// <summary>Fills in the operand and the handler of an instruction that reads <typeparamref name="T"/>.</summary>
