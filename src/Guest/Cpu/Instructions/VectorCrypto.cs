@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Runtime.Intrinsics;
 
 namespace XenSim.Guest.Cpu.Instructions;
@@ -8,7 +9,7 @@ namespace XenSim.Guest.Cpu.Instructions;
 internal static class AesTables
 {
     /// <summary>S-box and its inverse, from inversion in GF(2^8) and the affine map of FIPS 197, 5.1.1.</summary>
-    public static readonly byte[] Substitute = new byte[256], Inverse = Build(Substitute);
+    public static readonly ImmutableArray<byte> Substitute = Build(), Inverse = Invert(Substitute);
 
     public static byte Double(byte b) => (byte)((b << 1) ^ ((b & 0x80) != 0 ? 0x1B : 0));
 
@@ -21,9 +22,9 @@ internal static class AesTables
         return (byte)r;
     }
 
-    private static byte[] Build(byte[] substitute)
+    private static ImmutableArray<byte> Build()
     {
-        byte[] inverse = new byte[256];
+        byte[] substitute = new byte[256];
         // 3 generates the group: p runs over 3^n while q runs over 3^-n.
         byte p = 1, q = 1;
         do
@@ -37,9 +38,15 @@ internal static class AesTables
         }
         while (p != 1);
         substitute[0] = 0x63;
+        return [.. substitute];
+    }
+
+    private static ImmutableArray<byte> Invert(ImmutableArray<byte> substitute)
+    {
+        byte[] inverse = new byte[256];
         for (int i = 0; i < 256; i++)
             inverse[substitute[i]] = (byte)i;
-        return inverse;
+        return [.. inverse];
     }
 }
 
@@ -49,7 +56,7 @@ internal static class AesRound
     /// <summary>ShiftRows and SubBytes; backwards their inverses.</summary>
     public static Vector128<byte> ShiftAndSubstitute(Vector128<byte> state, bool forward)
     {
-        byte[] table = forward ? AesTables.Substitute : AesTables.Inverse;
+        ImmutableArray<byte> table = forward ? AesTables.Substitute : AesTables.Inverse;
         Vector128<byte> r = default;
         for (int i = 0; i < 16; i++)
         {
@@ -112,8 +119,8 @@ internal readonly struct AesKeyAssist : IVectorOp
 
     private static uint Substitute(uint word)
     {
-        byte[] s = AesTables.Substitute;
-        return s[word & 0xFF] | ((uint)s[(word >> 8) & 0xFF] << 8) | ((uint)s[(word >> 16) & 0xFF] << 16) | ((uint)s[word >> 24] << 24);
+        ImmutableArray<byte> s = AesTables.Substitute;
+        return s[(byte)word] | ((uint)s[(byte)(word >> 8)] << 8) | ((uint)s[(byte)(word >> 16)] << 16) | ((uint)s[(byte)(word >> 24)] << 24);
     }
 }
 
