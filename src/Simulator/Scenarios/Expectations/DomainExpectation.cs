@@ -1,5 +1,5 @@
-using XenSim.Hypervisor.Public;
 using System.Collections.Immutable;
+using XenSim.Hypervisor.Public;
 using XenSim.Simulator.Scenarios.Shapes;
 
 namespace XenSim.Simulator.Scenarios.Expectations;
