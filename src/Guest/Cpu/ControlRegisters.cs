@@ -48,7 +48,7 @@ internal static unsafe class ControlRegisters
     public static bool WriteCr4(CpuState* s, ulong value)
     {
         bool longMode = (s->Efer & EferBits.Lma) != 0;
-        if ((value & ~Cr4Known) != 0 || (longMode && (value & Cr4Bits.Pae) == 0))
+        if ((value & ~(Cr4Known | (VirtualCpu.Of(s).Features.ProtectionKeys ? Cr4Bits.Pke : 0))) != 0 || (longMode && (value & Cr4Bits.Pae) == 0))
             return false;
         if ((value & ~s->Cr4 & Cr4Bits.PcidE) != 0 && (!longMode || (s->Cr3 & 0xFFF) != 0))
             return false;

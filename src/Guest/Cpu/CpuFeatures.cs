@@ -99,6 +99,9 @@ internal sealed class CpuFeatures
     /// <summary>F3 0F BC is TZCNT; else BSF.</summary>
     public bool Tzcnt => _features[(int)CpuidFeature.BMI1];
 
+    /// <summary>CR4.PKE, RDPKRU and WRPKRU exist.</summary>
+    public bool ProtectionKeys => _features[(int)CpuidFeature.PKU];
+
     public static CpuFeatures Of(ICpuPolicy policy) => new(policy);
 
     /// <summary>Whether the instruction exists: all features that it needs are there.</summary>

@@ -100,6 +100,9 @@ internal unsafe struct CpuState
     public fixed ulong YmmHigh[32];
     public ulong Xcr0;
 
+    /// <summary>Rights of user-page protection keys. SDM vol. 3A, 4.6.2.</summary>
+    public uint Pkru;
+
     public SegmentState Es;
     public SegmentState Cs;
     public SegmentState Ss;

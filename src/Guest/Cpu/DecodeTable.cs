@@ -61,6 +61,9 @@ internal static class DecodeTable
                 or Mnemonic.Lodsb or Mnemonic.Lodsw or Mnemonic.Lodsd or Mnemonic.Lodsq or Mnemonic.Cmpsb or Mnemonic.Cmpsw or Mnemonic.Cmpsq
                 or Mnemonic.Scasb or Mnemonic.Scasw or Mnemonic.Scasd or Mnemonic.Scasq:
                 return Strings.Select(t);
+            case Mnemonic.Rdpkru or Mnemonic.Wrpkru: return ProtectionKeys.Select(t);
+            case Mnemonic.Clzero: return LineZero.Select(t);
+            case Mnemonic.Invpcid: return ProcessContext.Select(t);
             case Mnemonic.Push: return Stack.Push(t);
             case Mnemonic.Pop: return Stack.Pop(t);
             case Mnemonic.Pusha or Mnemonic.Pushad: return Stack.Pusha(t);
@@ -83,7 +86,7 @@ internal static class DecodeTable
             case Mnemonic.Nop or Mnemonic.Reservednop or Mnemonic.Pause or Mnemonic.Endbr32 or Mnemonic.Endbr64 or Mnemonic.Lfence or Mnemonic.Sfence
                 or Mnemonic.Mfence or Mnemonic.Prefetch or Mnemonic.Prefetchw or Mnemonic.Prefetcht0 or Mnemonic.Prefetcht1 or Mnemonic.Prefetcht2
                 or Mnemonic.Prefetchnta or Mnemonic.Prefetchwt1 or Mnemonic.Prefetchit0 or Mnemonic.Prefetchit1 or Mnemonic.Cldemote
-                or Mnemonic.Rdsspd or Mnemonic.Rdsspq:
+                or Mnemonic.Rdsspd or Mnemonic.Rdsspq or Mnemonic.Pcommit:
                 return SystemOps.FlagOp(t);
         }
 
@@ -95,7 +98,7 @@ internal static class DecodeTable
             return Conditional.Cmovcc(t);
         if (FloatState.Select(t) || X87.Select(t) || ExtendedState.Select(t) || Vector.Select(t) || BitManipulation.Select(t) || BitFields.Select(t))
             return true;
-        bool selected = SystemOps.Select(t);
+        bool selected = SystemOps.Select(t) || Virtualization.Select(t);
         if (!selected)
             t.EndsBlock = false;
         return selected;

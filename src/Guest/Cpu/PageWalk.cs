@@ -65,8 +65,9 @@ internal static unsafe class PageWalk
                 continue;
             }
 
-            if (!Allowed(s, kind, cpl, combined, noExecute))
-                return PageFault(s, va, kind, cpl, PageFaultBits.Present);
+            uint key = longMode && KeyForbids(s, kind, cpl, combined, entry) ? PageFaultBits.ProtectionKey : 0;
+            if (key != 0 || !Allowed(s, kind, cpl, combined, noExecute))
+                return PageFault(s, va, kind, cpl, PageFaultBits.Present | key);
             int shift = 12 + ((level - 1) * indexBits);
             ulong offsetMask = (1ul << shift) - 1;
             ulong frameBase = entry & (legacy ? 0xFFFF_F000 : AddressMask);
@@ -89,6 +90,16 @@ internal static unsafe class PageWalk
         if (cpl < 3 && userPage && (s->Cr4 & Cr4Bits.Smap) != 0 && ((s->Flags & RflagsBits.Ac) == 0 || cpl == ImplicitSupervisor))
             return false;
         return kind == AccessKind.Read || (combined & Writable) != 0 || (cpl < 3 && (s->Cr0 & Cr0Bits.Wp) == 0);
+    }
+
+    /// <summary>PKRU forbids data accesses (even bits), or writes (odd bits), to user pages with the entry's key. SDM vol. 3A, 4.6.2.</summary>
+    private static bool KeyForbids(CpuState* s, AccessKind kind, int cpl, ulong combined, ulong entry)
+    {
+        if ((s->Cr4 & Cr4Bits.Pke) == 0 || (combined & User) == 0 || kind == AccessKind.Execute)
+            return false;
+        uint rights = s->Pkru >> (2 * (int)(entry >> 59 & 15));
+        bool writeChecked = kind == AccessKind.Write && (cpl == 3 || (s->Cr0 & Cr0Bits.Wp) != 0);
+        return (rights & 1) != 0 || ((rights & 2) != 0 && writeChecked);
     }
 
     private static bool Reserved(CpuState* s, ulong entry, int level, bool leaf, bool legacy, bool longMode)
@@ -194,7 +205,7 @@ internal static unsafe class PageWalk
 /// <summary>#PF error code. SDM vol. 3A, figure 4-12.</summary>
 internal static class PageFaultBits
 {
-    public const uint Present = 1, Write = 2, User = 4, Reserved = 8, Fetch = 16;
+    public const uint Present = 1, Write = 2, User = 4, Reserved = 8, Fetch = 16, ProtectionKey = 32;
 }
 
 /// <summary>SDM vol. 3A, 2.5.</summary>
@@ -206,7 +217,7 @@ internal static class Cr0Bits
 internal static class Cr4Bits
 {
     public const ulong Vme = 1, Pvi = 2, Tsd = 4, De = 8, Pse = 0x10, Pae = 0x20, Mce = 0x40, Pge = 0x80, Pce = 0x100, OsFxsr = 0x200,
-        OsXmmExcpt = 0x400, Umip = 0x800, FsGsBase = 0x10000, PcidE = 0x20000, OsXsave = 0x40000, Smep = 0x100000, Smap = 0x200000;
+        OsXmmExcpt = 0x400, Umip = 0x800, FsGsBase = 0x10000, PcidE = 0x20000, OsXsave = 0x40000, Smep = 0x100000, Smap = 0x200000, Pke = 0x400000;
 }
 
 internal static class EferBits

@@ -36,7 +36,8 @@ internal static unsafe class Vector
 
     public static bool Select(Translator t) => t.Instruction.Code.Encoding() switch
     {
-        EncodingKind.Legacy when t.Instruction.Mnemonic == Mnemonic.Emms => MmxMove.SelectEmms(t),
+        EncodingKind.D3NOW => ThreeDNow.Select(t),
+        EncodingKind.Legacy when t.Instruction.Mnemonic is Mnemonic.Emms or Mnemonic.Femms => MmxMove.SelectEmms(t),
         EncodingKind.Legacy when Mmx.IsMmx(t) => Mmx.Select(t),
         EncodingKind.Legacy => SseFloat.Select(t) || MmxConvert.Select(t) || VectorTable.Select(t) || VectorMove.Select(t) || VectorElements.Select(t) || VectorStrings.Select(t),
         EncodingKind.VEX => SseFloat.Select(t) || VectorTable.Select(t) || VexMove.Select(t) || VexPermute.Select(t) || VectorElements.Select(t) || VectorStrings.Select(t)
