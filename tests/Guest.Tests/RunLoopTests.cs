@@ -142,14 +142,23 @@ public sealed class RunLoopTests
         Assert.Equal(Code + 3, exit.NextRip);
     }
 
-    [Fact]
-    public void What_is_not_implemented_is_named()
+    // APM vol. 2, 15.4 and SDM vol. 3C, 30.3: #UD while the extension is off. Turned on, it would be ours to have.
+    [Theory]
+    [InlineData(0xDD, 1ul << 12, 0ul, "clgi (0f 01 dd)")]
+    [InlineData(0xC4, 0ul, 1ul << 13, "vmxoff (0f 01 c4)")]
+    public void What_is_not_implemented_is_named(byte last, ulong efer, ulong cr4, string name)
     {
         using Machine m = Flat();
-        m.Code(Code, 0x0F, 0x01, 0xEE); // rdpkru
+        m.Code(Code, 0x0F, 0x01, last);
+        m.Cpu.Rip = Code;
+        CpuExit off = m.Cpu.Run(10);
+        Assert.Equal((ExitReason.Exception, (byte)6), (off.Reason, off.Vector));
+
+        m.Cpu.Efer |= efer;
+        m.Cpu.Cr4 |= cr4;
         m.Cpu.Rip = Code;
         Assert.Equal(ExitReason.Unimplemented, m.Cpu.Run(10).Reason);
-        Assert.Equal("rdpkru (0f 01 ee)", m.Cpu.UnimplementedText);
+        Assert.Equal(name, m.Cpu.UnimplementedText);
     }
 
     private static Machine Flat()
