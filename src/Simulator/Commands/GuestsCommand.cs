@@ -15,7 +15,7 @@ internal static class GuestsCommand
             Writes the ELF images of the built-in guests, for objdump, gdb or real Xen.
 
             Example:
-              xensim guests /tmp/guests
+              xensim guests guests/
             """)
         {
             folder,
