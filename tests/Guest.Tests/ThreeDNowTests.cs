@@ -2,7 +2,10 @@ using XenSim.Guest.Tests.Structure;
 
 namespace XenSim.Guest.Tests;
 
-/// <summary>3DNow!, which no processor at hand has: AMD 21928 and 22466, operation and operand tables of each instruction; APM vol. 5.</summary>
+/// <summary>
+/// 3DNow!, which no processor at hand has: results worked out by hand from the operations' definitions (AMD 21928 and 22466). They still want a
+/// witness; what is uncertain is in docs/gaps.md.
+/// </summary>
 public sealed class ThreeDNowTests
 {
     private const ulong Operands = SystemMachine.Data;
