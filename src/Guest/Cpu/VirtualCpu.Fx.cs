@@ -10,6 +10,9 @@ public sealed unsafe partial class VirtualCpu
     /// <summary>XCR0. Set unchecked; what XSETBV would refuse is <see cref="TrySetXcr0"/>'s business.</summary>
     public ulong Xcr0 { get => _s->Xcr0; set => _s->Xcr0 = value; }
 
+    /// <summary>PKRU: the rights of each protection key, two bits a key. SDM vol. 3A, 4.6.2.</summary>
+    public uint Pkru { get => _s->Pkru; set => Instructions.ProtectionKeys.Set(_s, value); }
+
     internal CpuFeatures Features => _features ??= CpuFeatures.Of(Policy);
 
     /// <summary>XSETBV of <paramref name="index"/> as the processor checks it; false: #GP(0). SDM vol. 1, 13.3.</summary>

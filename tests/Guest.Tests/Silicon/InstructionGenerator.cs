@@ -43,6 +43,8 @@ internal sealed class InstructionGenerator(int seed)
         if (instruction.Mnemonic is Mnemonic.Fxrstor or Mnemonic.Fxrstor64 || instruction.Mnemonic.ToString().StartsWith("Xsave", StringComparison.Ordinal)
             || instruction.Mnemonic is Mnemonic.Xrstor or Mnemonic.Xrstor64 or Mnemonic.Fxsave or Mnemonic.Fxsave64)
             PrepareStateImage(ref request.In);
+        if (code is Code.Rdpkru or Code.Wrpkru)
+            PrepareProtectionKeys(ref request.In);
         BufferWriter writer = new();
         if (!Encoder.Create(64, writer).TryEncode(instruction, NativeCpu.CodeAddress, out uint length, out _))
             return false;
@@ -268,6 +270,9 @@ internal sealed class InstructionGenerator(int seed)
             s.Gpr[2] = 0;
         }
 
+        // The kernel enables PKRU where the host has it; the simulated XCR0 does not.
+        s.Gpr[0] &= ~0x200ul;
+
         if (area.Length < 576 || _random.Next(8) == 0)
             return;
         bool compacted = _random.Next(3) == 0;
@@ -277,6 +282,16 @@ internal sealed class InstructionGenerator(int seed)
             BitConverter.TryWriteBytes(area[520..], (1ul << 63) | (uint)_random.Next(8));
         if (_random.Next(12) == 0)
             area[512 + _random.Next(64)] = 1;
+    }
+
+    /// <summary>Both demand zeros; key 0, which the harness itself runs under, keeps its rights.</summary>
+    private void PrepareProtectionKeys(ref SiliconState s)
+    {
+        if (_random.Next(4) != 0)
+            s.Gpr[1] = 0;
+        if (_random.Next(4) != 0)
+            s.Gpr[2] = 0;
+        s.Gpr[0] &= ~3ul;
     }
 
     /// <summary>Puts an address in the code page where the branch takes its target from.</summary>

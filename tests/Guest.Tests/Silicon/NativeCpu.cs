@@ -86,17 +86,22 @@ internal static class NativeCpu
 
     public static SiliconReply[] Run(ReadOnlySpan<SiliconRequest> requests)
     {
-        using Process process = Process.Start(new ProcessStartInfo(Program.Value!) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        ProcessStartInfo start = new(Program.Value!) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        using Process process = Process.Start(start)!;
         byte[] input = MemoryMarshal.AsBytes(requests).ToArray();
         Task write = Task.Run(() =>
         {
             using Stream stdin = process.StandardInput.BaseStream;
             stdin.Write(input);
         });
+        Task<string> complaint = process.StandardError.ReadToEndAsync();
         SiliconReply[] replies = new SiliconReply[requests.Length];
-        process.StandardOutput.BaseStream.ReadExactly(MemoryMarshal.AsBytes(replies.AsSpan()));
-        write.Wait();
+        Span<byte> output = MemoryMarshal.AsBytes(replies.AsSpan());
+        int received = process.StandardOutput.BaseStream.ReadAtLeast(output, output.Length, throwOnEndOfStream: false);
         process.WaitForExit();
+        if (received != output.Length || process.ExitCode != 0)
+            throw new InvalidOperationException($"native.c answered {received} of {output.Length} bytes, ended with {process.ExitCode}: {complaint.Result}");
+        write.Wait();
         return replies;
     }
 
@@ -107,7 +112,7 @@ internal static class NativeCpu
         string source = Path.Combine(AppContext.BaseDirectory, "Silicon", "native.c");
         try
         {
-            using Process gcc = Process.Start("gcc", ["-O1", "-static", "-no-pie", "-o", output, source]);
+            using Process gcc = Process.Start("gcc", ["-O1", "-static-pie", "-o", output, source]);
             gcc.WaitForExit();
             return gcc.ExitCode == 0 ? output : null;
         }

@@ -37,6 +37,8 @@ public sealed class SiliconTests(ITestOutputHelper output)
         Code.Retnw, Code.Retnw_imm16, Code.Call_rm16, Code.Jmp_rm16, Code.Call_m1616, Code.Call_m1632, Code.Call_m1664, Code.Jmp_m1616, Code.Jmp_m1632, Code.Jmp_m1664,
         // Approximations: see Approximations_keep_to_the_bound_of_the_manual.
         .. Approximations,
+        // Without user interrupts, AMD ignores the prefix and takes them for RDPKRU and WRPKRU.
+        Code.Clui, Code.Stui,
         Code.Reservednop_rm16_r16_0F0D, Code.Reservednop_rm32_r32_0F0D, Code.Reservednop_rm64_r64_0F0D,
     ];
 
@@ -55,7 +57,7 @@ public sealed class SiliconTests(ITestOutputHelper output)
             (Instruction Instruction, SiliconRequest Request)[] cases = [.. Cases(code)];
             if (cases.Length == 0)
                 continue;
-            SiliconReply[] truth = NativeCpu.Run([.. cases.Select(c => c.Request)]);
+            SiliconReply[] truth = Truth(cases);
             string? wrong = null;
             for (int i = 0; i < cases.Length && wrong is null; i++)
             {
@@ -130,6 +132,18 @@ public sealed class SiliconTests(ITestOutputHelper output)
             return true;
         bool edge = truth == 0 && Math.Abs(ours) <= 1.001f * SmallestNormal;
         return edge || (float.IsFinite(truth) && float.IsFinite(ours) && Math.Abs((truth - ours) / (double)truth) < 3.0 / 4096);
+    }
+
+    private static SiliconReply[] Truth((Instruction Instruction, SiliconRequest Request)[] cases)
+    {
+        try
+        {
+            return NativeCpu.Run([.. cases.Select(c => c.Request)]);
+        }
+        catch (InvalidOperationException death)
+        {
+            throw new InvalidOperationException($"{cases[0].Instruction}: {death.Message}", death);
+        }
     }
 
     private static IEnumerable<Code> Forms() => Enum.GetValues<Code>().Where(c =>
@@ -236,6 +250,10 @@ public sealed class SiliconTests(ITestOutputHelper output)
         private const ulong CodeFrame = 0x800;
         private const ulong DataFrame = 0x801;
         private const ulong OsXmmExcptAndOsXsave = 0x4_0400;
+        private const ulong ProtectionKeys = 0x40_0000;
+
+        /// <summary>What Linux starts a process with: Documentation/core-api/protection-keys.rst, only key 0 may be used.</summary>
+        private const uint PkruOfAProcess = 0x5555_5554;
         private const ulong X87SseAvx = 7;
         private readonly Machine _machine = new(policy: new HostPolicy());
 
@@ -243,7 +261,7 @@ public sealed class SiliconTests(ITestOutputHelper output)
         {
             _machine.Map(NativeCpu.CodeAddress, CodeFrame);
             _machine.Map(NativeCpu.DataPage, DataFrame);
-            _machine.Cpu.Cr4 |= OsXmmExcptAndOsXsave;
+            _machine.Cpu.Cr4 |= OsXmmExcptAndOsXsave | (HostPolicy.HasProtectionKeys ? ProtectionKeys : 0);
         }
 
         /// <summary>False: not implemented.</summary>
@@ -255,6 +273,7 @@ public sealed class SiliconTests(ITestOutputHelper output)
             cpu.Rip = NativeCpu.CodeAddress;
             cpu.Rflags = request.In.Rflags;
             cpu.Xcr0 = X87SseAvx;
+            cpu.Pkru = PkruOfAProcess;
             cpu.LoadYmmHigh(request.In.Ymm);
             cpu.LoadFx(request.In.Fx);
             Span<byte> data = _machine.Memory.Writable(DataFrame);
@@ -284,6 +303,10 @@ public sealed class SiliconTests(ITestOutputHelper output)
     /// <summary>The host's own CPUID: the same instructions exist.</summary>
     private sealed class HostPolicy : ICpuPolicy
     {
+        /// <summary>OSPKE: the kernel has set CR4.PKE, without which RDPKRU and WRPKRU are #UD.</summary>
+        public static bool HasProtectionKeys
+            => System.Runtime.Intrinsics.X86.X86Base.CpuId(0, 0).Eax >= 7 && (System.Runtime.Intrinsics.X86.X86Base.CpuId(7, 0).Ecx & 0x10) != 0;
+
         public CpuidResult Cpuid(uint leaf, uint subleaf)
         {
             (int a, int b, int c, int d) = System.Runtime.Intrinsics.X86.X86Base.CpuId((int)leaf, (int)subleaf);

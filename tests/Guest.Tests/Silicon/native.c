@@ -1,9 +1,12 @@
 /* Runs single x86-64 instructions on the real CPU with a given state and reports the whole state afterwards.
- * stdin: struct request ..., stdout: struct reply ... Built by the tests: gcc -O1 -static -no-pie native.c */
+ * stdin: struct request ..., stdout: struct reply ... Built by the tests: gcc -O1 -static-pie native.c.
+ * Position independent because the kernel puts the heap of a fixed image anywhere in the gigabyte after it, where the pages below have to be. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ucontext.h>
@@ -41,13 +44,13 @@ __asm__(
     " push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
     " mov %rsp, 0x50000088\n"
     " fxrstor64 0x50000140\n"
-    " cmpl $0, has_avx; je 1f; mov $4, %eax; xor %edx, %edx; xrstor64 0x50000540; 1:\n"
+    " cmpl $0, has_avx(%rip); je 1f; mov $4, %eax; xor %edx, %edx; xrstor64 0x50000540; 1:\n"
     " pushq 0x50000080; popfq\n"
     " mov 0x50000000,%rax; mov 0x50000008,%rcx; mov 0x50000010,%rdx; mov 0x50000018,%rbx\n"
     " mov 0x50000028,%rbp; mov 0x50000030,%rsi; mov 0x50000038,%rdi; mov 0x50000040,%r8\n"
     " mov 0x50000048,%r9; mov 0x50000050,%r10; mov 0x50000058,%r11; mov 0x50000060,%r12\n"
     " mov 0x50000068,%r13; mov 0x50000070,%r14; mov 0x50000078,%r15; mov 0x50000020,%rsp\n"
-    " jmp *code_address\n"
+    " jmp *code_address(%rip)\n"
     ".globl leave\nleave:\n"
     " mov %rax,0x50000098; mov %rcx,0x500000a0; mov %rdx,0x500000a8; mov %rbx,0x500000b0\n"
     " mov %rsp,0x500000b8; mov %rbp,0x500000c0; mov %rsi,0x500000c8; mov %rdi,0x500000d0\n"
@@ -56,7 +59,7 @@ __asm__(
     " mov 0x50000088,%rsp\n"
     " pushfq; popq 0x50000118\n"
     " fxsave64 0x50000340\n"
-    " cmpl $0, has_avx; je 1f; mov $4, %eax; xor %edx, %edx; xsave64 0x50000880; 1:\n"
+    " cmpl $0, has_avx(%rip); je 1f; mov $4, %eax; xor %edx, %edx; xsave64 0x50000880; 1:\n"
     ".globl leave_fault\nleave_fault:\n"
     " mov 0x50000088,%rsp\n"
     " pushq $0x202; popfq\n"
@@ -92,7 +95,10 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 
 static void map(uint64_t address, int protection)
 {
-    if (mmap((void *)address, 0x1000, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) _Exit(3);
+    void *at = mmap((void *)address, 0x1000, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (at == (void *)address) return;
+    fprintf(stderr, "native: page %llx is not to be had: %s\n", (unsigned long long)address, at == MAP_FAILED ? strerror(errno) : "placed elsewhere");
+    exit(3);
 }
 
 int main(void)
