@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 using Iced.Intel;
-using XenSim.Guest.Cpu.Instructions;
+using XenSim.Guest.Cpu.Instructions.GeneralPurpose;
 using XenSim.Guest.Memory;
 
 namespace XenSim.Guest.Cpu;

@@ -1,5 +1,8 @@
 using Iced.Intel;
-using XenSim.Guest.Cpu.Instructions;
+using XenSim.Guest.Cpu.Instructions.GeneralPurpose;
+using XenSim.Guest.Cpu.Instructions.Simd;
+using XenSim.Guest.Cpu.Instructions.SystemLevel;
+using XenSim.Guest.Cpu.Instructions.X87Fpu;
 
 namespace XenSim.Guest.Cpu;
 

@@ -1,4 +1,6 @@
-using XenSim.Guest.Cpu.Instructions;
+using XenSim.Guest.Cpu.Instructions.GeneralPurpose;
+using XenSim.Guest.Cpu.Instructions.SystemLevel;
+
 
 namespace XenSim.Guest.Cpu;
 

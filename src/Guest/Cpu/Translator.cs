@@ -1,5 +1,5 @@
 using Iced.Intel;
-using XenSim.Guest.Cpu.Instructions;
+using XenSim.Guest.Cpu.Instructions.SystemLevel;
 
 namespace XenSim.Guest.Cpu;
 

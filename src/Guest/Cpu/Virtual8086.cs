@@ -1,4 +1,5 @@
-using XenSim.Guest.Cpu.Instructions;
+using XenSim.Guest.Cpu.Instructions.SystemLevel;
+
 
 namespace XenSim.Guest.Cpu;
 

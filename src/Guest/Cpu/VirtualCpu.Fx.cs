@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using XenSim.Guest.Cpu.Instructions.SystemLevel;
 
 namespace XenSim.Guest.Cpu;
 
@@ -11,7 +12,7 @@ public sealed unsafe partial class VirtualCpu
     public ulong Xcr0 { get => _s->Xcr0; set => _s->Xcr0 = value; }
 
     /// <summary>PKRU: the rights of each protection key, two bits a key. SDM vol. 3A, 4.6.2.</summary>
-    public uint Pkru { get => _s->Pkru; set => Instructions.ProtectionKeys.Set(_s, value); }
+    public uint Pkru { get => _s->Pkru; set => ProtectionKeys.Set(_s, value); }
 
     internal CpuFeatures Features => _features ??= CpuFeatures.Of(Policy);
 
