@@ -1,10 +1,10 @@
 using System.Reflection;
-using XenSim.Simulator;
 using XenSim.Simulator.Scenarios;
+using XenSim.Testing;
 
 namespace XenSim.Scenarios.Tests;
 
-/// <summary>Every scenario file is a test under its own name.</summary>
+/// <summary>Every scenario is a test under its own name.</summary>
 public sealed class ScenarioTests
 {
     internal static readonly string Folder = FindFolder();
@@ -15,18 +15,8 @@ public sealed class ScenarioTests
     /// <summary>Whole Linux boots, billions of instructions long, run in CI once, by <c>xensim run</c> in a Release build. Unit: instructions.</summary>
     private const long LongestHere = 1_000_000_000;
 
-    [Theory]
-    [MemberData(nameof(Files))]
-    public void The_scenario_holds(string file)
-    {
-        foreach (Scenario scenario in ScenarioFile.Load(Path.Combine(Folder, file)))
-        {
-            ScenarioResult result = ScenarioRunner.Run(scenario, TestContext.Current.CancellationToken);
-            Assert.SkipWhen(result.Skipped, result.Outcome.Detail);
-            string mismatches = string.Join(Environment.NewLine, result.Mismatches.Select(m => $"{file}:{m.Mark?.Line}: {m.Keyword}: {m.Text}"));
-            Assert.True(result.Verdict == ExitCode.Success, $"{scenario.Name}: {result.Verdict}: {result.Outcome.Detail}{Environment.NewLine}{mismatches}");
-        }
-    }
+    [Theory, Scenario("scenarios", LongestInstructions = LongestHere)]
+    public void The_scenario_holds(ScenarioCase scenario) => scenario.Run(TestContext.Current.CancellationToken);
 
     [Fact]
     public void Every_path_release_and_flavour_has_a_scenario()
