@@ -95,6 +95,9 @@ public sealed partial class Xen : IDisposable
     /// <summary>Virtual time. Unit: ns.</summary>
     public ulong VirtualNanoseconds => Scheduler.Now;
 
+    /// <summary>The debugger's; null: nobody looks on.</summary>
+    public IRunProbe? Probe { get; set; }
+
     /// <summary>Whether every schedule and block of a vCPU is an event; off, because a boot has hundreds of thousands.</summary>
     public bool TraceVcpuStates { get; set; }
 

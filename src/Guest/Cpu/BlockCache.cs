@@ -33,6 +33,7 @@ internal sealed unsafe class BlockCache : IDisposable
     public BlockCache(PhysicalMemory memory)
     {
         _memory = memory;
+        Traps = new DebugTraps(memory);
         _decoders = [Decoder.Create(16, _reader), Decoder.Create(32, _reader), Decoder.Create(64, _reader)];
         // SAFETY: fixed sizes, freed in Dispose.
         _draft = (Op*)NativeMemory.AlignedAlloc((MaxInstructions + 4) * (nuint)sizeof(Op), 32);
@@ -46,6 +47,9 @@ internal sealed unsafe class BlockCache : IDisposable
 
     /// <summary>A block that no RIP matches: what an unused link holds.</summary>
     public Block* Unlinked { get; }
+
+    /// <summary>The debugger's. Its breakpoints are always heads of blocks, and such a block is always looked up.</summary>
+    public DebugTraps Traps { get; }
 
     /// <summary>The arena is used up: <see cref="Reset"/> must be called where no block is being executed.</summary>
     public bool IsFull { get; private set; }
@@ -87,6 +91,8 @@ internal sealed unsafe class BlockCache : IDisposable
                 return FetchFault(s);
         }
 
+        if (b->Guarded != 0)
+            return Traps.StopsAt(s, linear) ? null : !code64 && rip + b->Bytes - 1 > s->Cs.Limit ? WithinLimit(s, b) : b;
         if (!code64 && rip + b->Bytes - 1 > s->Cs.Limit)
             return WithinLimit(s, b);
         b->VerifiedRip = rip;
@@ -144,6 +150,14 @@ internal sealed unsafe class BlockCache : IDisposable
             if (current->Frame == (long)frame || current->SecondFrame == (long)frame)
                 Kill(current);
         }
+    }
+
+    /// <summary>The vCPU comes back to its run loop before its next instruction.</summary>
+    public void LeaveAfterInstruction(CpuState* s)
+    {
+        if (s->Current != Unlinked)
+            Kill(s->Current);
+        CpuMode.NewEpoch(s);
     }
 
     /// <summary>Forgets every block and reuses the arena. Only while no vCPU executes one.</summary>
@@ -269,7 +283,7 @@ internal sealed unsafe class BlockCache : IDisposable
             at += _translator.Instruction.Length;
             ops += _translator.Slots;
             count++;
-            ended = _translator.EndsBlock || second >= 0;
+            ended = _translator.EndsBlock || second >= 0 || Traps.MayStopAt(at);
         }
 
         if (!_translator.EndsBlock)
@@ -331,6 +345,9 @@ internal sealed unsafe class BlockCache : IDisposable
         b->Frame = (long)frame;
         b->SecondFrame = second;
         b->CodeSize = s->CodeSize;
+        b->Guarded = Traps.MayStopAt(start) ? (byte)1 : (byte)0;
+        if (b->Guarded != 0)
+            (b->VerifiedRip, b->VerifiedKey) = (ulong.MaxValue, ulong.MaxValue);
         FrameCode* code = CodeOf(frame, start, Math.Min(4096, start + length));
         int bucket = start & (FrameCode.Buckets - 1);
         b->NextInBucket = (Block*)code->Heads[bucket];

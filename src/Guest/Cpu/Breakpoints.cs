@@ -15,6 +15,12 @@ internal static unsafe class Breakpoints
     /// <summary>In <see cref="CpuState.CheckedAccess"/>.</summary>
     public const byte Alignment = 0x80;
 
+    /// <summary>In <see cref="CpuState.CheckedAccess"/>: the debugger watches memory.</summary>
+    public const byte Watched = 0x40;
+
+    /// <summary>In <see cref="CpuState.Debugged"/>: a watched access waits to be reported.</summary>
+    private const uint WatchHit = 1u << 31;
+
     /// <summary>To be called when DR0-DR3, DR7 or CR4.DE changed.</summary>
     public static void Update(CpuState* s)
     {
@@ -43,7 +49,7 @@ internal static unsafe class Breakpoints
         s->ExecutionBreakpoints = execution;
         s->DataBreakpoints = data;
         s->PortBreakpoints = ports;
-        s->CheckedAccess = (byte)((s->CheckedAccess & Alignment) | data);
+        s->CheckedAccess = (byte)((s->CheckedAccess & (Alignment | Watched)) | data);
         Arm(s);
         if (dataChanges)
             Tlb.Flush(s);
@@ -51,7 +57,7 @@ internal static unsafe class Breakpoints
 
     /// <summary>Derives <see cref="CpuState.Debugged"/>.</summary>
     public static void Arm(CpuState* s) =>
-        s->Debugged = s->PendingDebug | s->ExecutionBreakpoints | s->DataBreakpoints | s->PortBreakpoints;
+        s->Debugged = s->PendingDebug | s->ExecutionBreakpoints | s->DataBreakpoints | s->PortBreakpoints | (s->WatchHit != 0 ? WatchHit : 0);
 
     /// <summary>DR6 bits of the execution breakpoints at a linear address.</summary>
     public static uint AtInstruction(CpuState* s, ulong linear)
@@ -94,9 +100,9 @@ internal static unsafe class Breakpoints
     }
 
     /// <summary>A page whose accesses must not take the fast way.</summary>
-    public static bool Guards(CpuState* s, ulong page)
+    public static bool Guards(CpuState* s, ulong page, ulong frame)
     {
-        if ((s->CheckedAccess & Alignment) != 0)
+        if ((s->CheckedAccess & Alignment) != 0 || (s->Watched != 0 && VirtualCpu.Of(s).Memory.Traps.Guards(page, frame)))
             return true;
         for (int n = 0; n < 4; n++)
         {

@@ -21,7 +21,7 @@ internal static unsafe class CpuMode
     {
         int set = SetIndex(s);
         s->Tlb = Tlb.SetAt(s, set);
-        s->CheckedAccess = (byte)((set == AlignedSet ? Breakpoints.Alignment : 0) | s->DataBreakpoints);
+        s->CheckedAccess = (byte)((set == AlignedSet ? Breakpoints.Alignment : 0) | s->Watched | s->DataBreakpoints);
         s->CodeKey = (s->Epoch << 8) | ((uint)s->CodeSize << 4) | s->Cpl;
     }
 

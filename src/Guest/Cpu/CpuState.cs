@@ -154,7 +154,7 @@ internal unsafe struct CpuState
     /// <summary>DR6 bits of an I/O breakpoint that the port access last left with.</summary>
     public uint PortDebug;
 
-    /// <summary>Not 0: instructions are executed one by one, because of breakpoints or a pending trap.</summary>
+    /// <summary>Not 0: instructions are executed one by one, because of breakpoints or a pending trap; or a watched access waits to be reported.</summary>
     public uint Debugged;
 
     /// <summary>Bit n: DRn is armed for execution, for data, for ports.</summary>
@@ -162,8 +162,14 @@ internal unsafe struct CpuState
     public byte DataBreakpoints;
     public byte PortBreakpoints;
 
-    /// <summary>Not 0: every data access takes the slow way: alignment is checked (bit 7), or data breakpoints are armed.</summary>
+    /// <summary>Not 0: every data access takes the slow way: alignment is checked (bit 7), the debugger watches memory (bit 6), or data breakpoints are armed.</summary>
     public byte CheckedAccess;
+
+    /// <summary><see cref="Breakpoints.Watched"/> while the debugger watches memory.</summary>
+    public byte Watched;
+
+    /// <summary>A watched access was made by the instruction being executed, or the last one.</summary>
+    public byte WatchHit;
 
     /// <summary>When the instruction being stepped looks at RFLAGS.TF.</summary>
     public StepRule StepRule;
@@ -320,6 +326,9 @@ internal unsafe struct Block
     public int OpCount;
     public CodeSize CodeSize;
     public byte Dead;
+
+    /// <summary>Not 0: it may begin at a breakpoint of the debugger, so no link to it holds.</summary>
+    public byte Guarded;
 }
 
 /// <summary>Blocks of one frame.</summary>

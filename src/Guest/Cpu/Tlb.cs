@@ -120,7 +120,22 @@ internal static unsafe class Tlb
 
         if (s->DataBreakpoints != 0)
             Breakpoints.Touch(s, va, size, write);
+        if (s->Watched != 0)
+            Touch(s, CpuMode.SetIndex(s), va, size, write);
         return host;
+    }
+
+    /// <summary>Tells the debugger of an access whose pages have just been translated.</summary>
+    private static void Touch(CpuState* s, int set, ulong va, int size, bool write)
+    {
+        DebugTraps traps = VirtualCpu.Of(s).Memory.Traps;
+        ulong* frames = Frames(SetAt(s, set));
+        int first = Math.Min(size, 4096 - (int)(va & 0xFFF));
+        traps.Touch(s, va, frames[(va >> 12) & (Entries - 1)], first, write);
+        if (first == size)
+            return;
+        ulong rest = (va + (ulong)first) & s->LinearMask;
+        traps.Touch(s, rest, frames[(rest >> 12) & (Entries - 1)], size - first, write);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -181,14 +196,14 @@ internal static unsafe class Tlb
     /// <summary>4 MiB, the larger of the two sizes of a level-2 page.</summary>
     private static ulong LargeRegion(ulong va) => 1ul << (int)((va >> 22) & 63);
 
-    /// <summary>Arms a snapshot: every first write goes the slow way.</summary>
-    public static void ClearWriteTags(CpuState* s)
+    /// <summary>Every access goes the slow way once; fetches are not concerned.</summary>
+    public static void ForgetTags(CpuState* s)
     {
         for (int set = 0; set < Sets; set++)
         {
             TlbEntry* e = SetAt(s, set);
             for (int i = 0; i < Entries; i++)
-                e[i].WriteTag = Invalid;
+                e[i].ReadTag = e[i].WriteTag = Invalid;
         }
     }
 
@@ -227,7 +242,10 @@ internal static unsafe class Tlb
         if ((kind == AccessKind.Write ? e->WriteTag : e->ReadTag) == (va & ~0xFFFul))
             return (byte*)(va + e->Addend);
         s->AccessSize = size;
-        return kind == AccessKind.Write ? FillWrite(s, set, cpl, va, size) : Fill(s, set, cpl, va, kind);
+        byte* host = kind == AccessKind.Write ? FillWrite(s, set, cpl, va, size) : Fill(s, set, cpl, va, kind);
+        if (host != null && s->Watched != 0)
+            Touch(s, set, va, size, kind == AccessKind.Write);
+        return host;
     }
 
     private static byte* FillWrite(CpuState* s, ulong va, int size)
@@ -251,7 +269,7 @@ internal static unsafe class Tlb
         ulong lines = (ulong.MaxValue << firstLine) & (ulong.MaxValue >> (63 - lastLine));
         memory.WritableData(frame, lines);
         // The page may be written the fast way only while it holds no code at all.
-        bool fast = memory.FrameAt(frame)->CodeLines == 0 && (s->CheckedAccess == 0 || !Breakpoints.Guards(s, va & ~0xFFFul));
+        bool fast = memory.FrameAt(frame)->CodeLines == 0 && (s->CheckedAccess == 0 || !Breakpoints.Guards(s, va & ~0xFFFul, frame));
         SetAt(s, set)[index].WriteTag = fast ? va & ~0xFFFul : Invalid;
         return host;
     }
@@ -283,7 +301,7 @@ internal static unsafe class Tlb
         e->Addend = addend;
         if (kind == AccessKind.Execute)
             e->ExecTag = tag;
-        else if (s->CheckedAccess == 0 || !Breakpoints.Guards(s, tag))
+        else if (s->CheckedAccess == 0 || !Breakpoints.Guards(s, tag, t.Frame))
             e->ReadTag = tag;
         Frames(SetAt(s, set))[index] = t.Frame;
         s->TlbUsed |= 1u << set;

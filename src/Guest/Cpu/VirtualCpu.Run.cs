@@ -66,6 +66,15 @@ public sealed unsafe partial class VirtualCpu
     /// </summary>
     private bool Step(CpuState* s)
     {
+        if (s->WatchHit != 0)
+        {
+            s->WatchHit = 0;
+            Breakpoints.Arm(s);
+            s->Exit = new CpuExit { Reason = ExitReason.Watchpoint, NextRip = s->Rip };
+            s->Stop = StopKind.Exit;
+            return true;
+        }
+
         if (((s->Flags & RflagsBits.Tf) | s->Debugged) == 0)
         {
             s->Flags &= ~(ulong)RflagsBits.Rf;

@@ -8,9 +8,10 @@ namespace XenSim.Guest.Cpu;
 // SAFETY: _s and what it points to live from the constructor to Dispose; nobody else frees them.
 public sealed unsafe partial class VirtualCpu : IDisposable
 {
-    private readonly GCHandle _self;
+    private GCHandle _self;
     private CpuState* _s;
     private string _unimplemented = "";
+    private (ulong Linear, long Retired) _passed = (0, -1);
 
     /// <summary>A vCPU in the reset state of 16-bit real mode. SDM vol. 3A, table 9-1.</summary>
     public VirtualCpu(PhysicalMemory memory, ICpuPolicy policy, Intercepts intercepts, IFrameMap? frames = null)
@@ -18,19 +19,10 @@ public sealed unsafe partial class VirtualCpu : IDisposable
         Memory = memory;
         Policy = policy;
         FrameMap = frames;
-        // SAFETY: every block is owned by this object until Dispose.
-        _s = (CpuState*)NativeMemory.AlignedAlloc((nuint)sizeof(CpuState), 64);
-        *_s = default;
-        _s->TlbSets = (TlbEntry*)NativeMemory.AlignedAlloc(Tlb.Sets * Tlb.SetBytes, 64);
-        NativeMemory.Fill(_s->TlbSets, Tlb.Sets * Tlb.SetBytes, 0x01);
-        _s->JumpCache = (Block**)NativeMemory.Alloc((nuint)(BlockCache.JumpEntries * sizeof(Block*)));
-        _s->Scratch = (Op*)NativeMemory.AlignedAlloc(BlockCache.ScratchBytes, 64);
-        _self = GCHandle.Alloc(this, GCHandleType.Weak);
-        _s->Owner = GCHandle.ToIntPtr(_self);
+        Allocate();
         _s->Intercepts = (ulong)intercepts;
-        memory.Code.ClearJumpCache(_s);
-        memory.Attach(_s);
         ResetState();
+        memory.Traps.Arm(_s);
     }
 
     public Intercepts Intercepts { get => (Intercepts)_s->Intercepts; set => _s->Intercepts = (ulong)value; }
@@ -42,6 +34,12 @@ public sealed unsafe partial class VirtualCpu : IDisposable
     public long RetiredInstructions => _s->RetireLimit - _s->Remaining;
 
     public ulong Rip { get => _s->Rip; set => _s->Rip = value; }
+
+    /// <summary>Linear address of the next instruction. Unit: bytes.</summary>
+    public ulong LinearRip => _s->CodeSize == CodeSize.Code64 ? _s->Rip : (uint)(_s->Rip + _s->Cs.Base);
+
+    /// <summary>Size of the code that is running: 16, 32 or 64. Unit: bits.</summary>
+    public int CodeBits => 16 << (int)_s->CodeSize;
 
     /// <summary>RFLAGS, materialised.</summary>
     public ulong Rflags
@@ -257,12 +255,20 @@ public sealed unsafe partial class VirtualCpu : IDisposable
         Breakpoints.Arm(_s);
     }
 
+    /// <summary>The instruction at RIP is executed although a debugger's breakpoint may be there: the debugger has been here.</summary>
+    public void PassBreakpoint() => _passed = (LinearRip, RetiredInstructions);
+
+    internal bool Passes(ulong linear) => _passed == (linear, RetiredInstructions);
+
     /// <summary>The architectural state, for a snapshot.</summary>
     public CpuSnapshot Capture() => new(*_s);
 
-    /// <summary>Sets the architectural state; every cached translation is dropped.</summary>
+    /// <summary>Sets the architectural state; every cached translation is dropped. A vCPU that was disposed after the snapshot lives again.</summary>
     public void Restore(CpuSnapshot snapshot)
     {
+        if (_s == null)
+            Allocate();
+        _passed = (0, -1);
         CpuState old = *_s;
         *_s = snapshot.State;
         _s->TlbSets = old.TlbSets;
@@ -273,6 +279,7 @@ public sealed unsafe partial class VirtualCpu : IDisposable
         _s->Owner = old.Owner;
         Tlb.Flush(_s);
         CpuMode.Update(_s);
+        Memory.Traps.Arm(_s);
     }
 
     public void Dispose()
@@ -297,6 +304,21 @@ public sealed unsafe partial class VirtualCpu : IDisposable
         fault = new LinearAddress(address);
         errorCode = _s->FaultVector == Vectors.Pf ? _s->FaultError : 0;
         return false;
+    }
+
+    private void Allocate()
+    {
+        // SAFETY: every block is owned by this object until Dispose.
+        _s = (CpuState*)NativeMemory.AlignedAlloc((nuint)sizeof(CpuState), 64);
+        *_s = default;
+        _s->TlbSets = (TlbEntry*)NativeMemory.AlignedAlloc(Tlb.Sets * Tlb.SetBytes, 64);
+        NativeMemory.Fill(_s->TlbSets, Tlb.Sets * Tlb.SetBytes, 0x01);
+        _s->JumpCache = (Block**)NativeMemory.Alloc((nuint)(BlockCache.JumpEntries * sizeof(Block*)));
+        _s->Scratch = (Op*)NativeMemory.AlignedAlloc(BlockCache.ScratchBytes, 64);
+        _self = GCHandle.Alloc(this, GCHandleType.Weak);
+        _s->Owner = GCHandle.ToIntPtr(_self);
+        Memory.Code.ClearJumpCache(_s);
+        Memory.Attach(_s);
     }
 
     private void ResetState()
@@ -329,7 +351,9 @@ public sealed unsafe partial class VirtualCpu : IDisposable
 /// <summary>The architectural state of a <see cref="VirtualCpu"/> at one moment.</summary>
 public sealed class CpuSnapshot
 {
-    internal CpuSnapshot(CpuState state) => State = state;
+    private CpuState _state;
 
-    internal CpuState State { get; }
+    internal CpuSnapshot(CpuState state) => _state = state;
+
+    internal ref readonly CpuState State => ref _state;
 }

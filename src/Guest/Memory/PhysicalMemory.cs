@@ -35,6 +35,9 @@ public sealed unsafe class PhysicalMemory : IDisposable
     /// <summary>Frames that hold storage of their own. Unit: frames.</summary>
     public int AllocatedFrames => _touched.Count;
 
+    /// <summary>The debugger's breakpoints and watched ranges, for every vCPU of this memory.</summary>
+    public DebugTraps Traps => Code.Traps;
+
     internal BlockCache Code { get; }
 
     /// <summary>Bytes of a frame, to be written now: the span must not be kept across a run of a vCPU. Decoded code of the frame is dropped.</summary>
@@ -92,7 +95,10 @@ public sealed unsafe class PhysicalMemory : IDisposable
         return true;
     }
 
-    /// <summary>References every frame as it is now. Costs no copies: each frame is copied when it is first written afterwards.</summary>
+    /// <summary>
+    /// References every frame as it is now. Costs no copies: each frame is copied when it is first written afterwards. Cached translations are
+    /// dropped, as <see cref="Restore"/> drops them: what runs after a capture and what runs after going back to it walk the same tables.
+    /// </summary>
     public MemorySnapshot Capture()
     {
         int[] frames = [.. _touched];
@@ -105,10 +111,16 @@ public sealed unsafe class PhysicalMemory : IDisposable
             pages[i] = (nint)page;
         }
 
+        ForgetTranslations();
+        return new MemorySnapshot(this, frames, pages);
+    }
+
+    /// <summary>Drops every cached translation of every vCPU, the latched PAE directory pointers excepted: what a capture does.</summary>
+    public void ForgetTranslations()
+    {
         // SAFETY: a vCPU detaches its state before it frees it.
         foreach (nint cpu in _processors)
-            Tlb.ClearWriteTags((CpuState*)cpu);
-        return new MemorySnapshot(this, frames, pages);
+            Tlb.Flush((CpuState*)cpu);
     }
 
     /// <summary>Makes the contents those of the snapshot, which stays usable.</summary>
@@ -149,9 +161,7 @@ public sealed unsafe class PhysicalMemory : IDisposable
                 Code.Invalidate((ulong)f);
         }
 
-        // SAFETY: a vCPU detaches its state before it frees it.
-        foreach (nint cpu in _processors)
-            Tlb.Flush((CpuState*)cpu);
+        ForgetTranslations();
     }
 
     public void Dispose()

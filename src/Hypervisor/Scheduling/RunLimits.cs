@@ -12,6 +12,9 @@ public sealed record RunLimits
     /// <summary>Asked after every exit of a vCPU to Xen: true stops. Events may also call <see cref="Xen.RequestStop"/>.</summary>
     public Func<bool>? Until { get; init; }
 
+    /// <summary>Asked between slices, at least every 30 million instructions: true ends the run. It has no part in what is scheduled when.</summary>
+    public Func<bool>? Interrupted { get; init; }
+
     /// <summary>Called when a port that the tools bound became pending, so that the daemons can serve it before the guest goes on.</summary>
     public Action? ToolPortPending { get; init; }
 }
@@ -30,11 +33,11 @@ public enum RunStopReason
     /// <summary>The session asked.</summary>
     Requested,
 
+    /// <summary><see cref="RunLimits.Interrupted"/> said so.</summary>
+    Interrupted,
+
     /// <summary>Something that real hardware or Xen has and XenSim lacks; <see cref="RunStop.Text"/> names it.</summary>
     Unimplemented,
-
-    /// <summary>The debugger's breakpoint or watchpoint.</summary>
-    Breakpoint,
 }
 
 /// <summary>How a run ended.</summary>

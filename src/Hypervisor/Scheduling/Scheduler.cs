@@ -21,8 +21,10 @@ public sealed class Scheduler
     private readonly TrapDispatcher _traps;
     private int _next;
     private ulong _idle;
+    // The slice that is running: all of it here, so that a run can be captured in its midst and gone on with.
     private Vcpu? _current;
     private long _currentStart;
+    private long _budget;
 
     internal Scheduler(Xen xen)
     {
@@ -38,16 +40,28 @@ public sealed class Scheduler
 
     private long RunningInstructions => _current is null ? 0 : _current.Cpu.RetiredInstructions - _currentStart;
 
+    /// <summary>Instructions retired by all vCPUs up to now.</summary>
+    public long Retired => Instructions + RunningInstructions;
+
+    /// <summary>The vCPU whose slice it is; null between slices and before the first.</summary>
+    public Vcpu? Running => _current;
+
+    /// <summary>Exits of vCPUs to Xen so far. With <see cref="Retired"/> it numbers the moments at which a vCPU is about to run.</summary>
+    public long Exits { get; private set; }
+
     internal RunStop Run(RunLimits limits)
     {
         long last = limits.Instructions is { } n ? Instructions + n : long.MaxValue;
+        if (_current is { } unfinished && RunSlice(unfinished, limits) is { } stoppedAgain)
+            return stoppedAgain;
         while (true)
         {
             if (StopBetweenSlices(limits, last) is { } stop)
                 return stop;
             if (PickNext() is { } vcpu)
             {
-                if (RunSlice(vcpu, limits, last) is { } stopped)
+                BeginSlice(vcpu, limits, last);
+                if (RunSlice(vcpu, limits) is { } stopped)
                     return stopped;
             }
             else if (!SkipIdleTime(limits))
@@ -71,6 +85,8 @@ public sealed class Scheduler
             return new RunStop(RunStopReason.Unimplemented, Text: missing);
         if (_xen.TakeShutdown() is { } domain)
             return new RunStop(RunStopReason.DomainShutdown, domain.Id);
+        if (limits.Interrupted?.Invoke() == true)
+            return new RunStop(RunStopReason.Interrupted);
         if (limits.Until?.Invoke() == true)
             return new RunStop(RunStopReason.Requested);
         if (Instructions >= last)
@@ -78,26 +94,37 @@ public sealed class Scheduler
         return Now >= limits.UntilNanoseconds ? new RunStop(RunStopReason.TimeLimit) : null;
     }
 
-    /// <summary>Runs a vCPU until its slice ends or it stops running.</summary>
-    private RunStop? RunSlice(Vcpu vcpu, RunLimits limits, long last)
+    private void BeginSlice(Vcpu vcpu, RunLimits limits, long last)
     {
-        long budget = Math.Min(SliceInstructions, last - Instructions);
-        budget = Math.Min(budget, UntilNextDeadline(limits.UntilNanoseconds));
+        _budget = Math.Min(SliceInstructions, last - Instructions);
+        _budget = Math.Min(_budget, UntilNextDeadline(limits.UntilNanoseconds));
         vcpu.Fire(VcpuTrigger.Schedule);
         _current = vcpu;
         _currentStart = vcpu.Cpu.RetiredInstructions;
-        RunStop? stop = null;
         TrapDispatcher.TestAllEvents(vcpu);
         GuestTime.Update(vcpu);
+    }
+
+    /// <summary>Runs a vCPU until its slice ends or it stops running.</summary>
+    private RunStop? RunSlice(Vcpu vcpu, RunLimits limits)
+    {
+        RunStop? stop = null;
         while (vcpu.State == VcpuState.Running && stop is null)
         {
-            long left = budget - RunningInstructions;
+            long left = _budget - RunningInstructions;
+            if (left > 0 && _xen.Probe is { } probe)
+                left = probe.Before(vcpu, left);
             if (left <= 0)
                 break;
             vcpu.UnloadedRflags = null;
             CpuExit exit = vcpu.Cpu.Run(left);
-            if (exit.Reason == ExitReason.BudgetSpent)
-                break;
+            if (exit.Reason is ExitReason.BudgetSpent or ExitReason.Breakpoint or ExitReason.Watchpoint)
+            {
+                _xen.Probe?.After(vcpu, exit);
+                continue;
+            }
+
+            Exits++;
             stop = _traps.Handle(vcpu, in exit);
             if (_xen.WantsToStop || _xen.ToolPortPending || limits.Until is not null || _xen.SchedulePending)
                 break;

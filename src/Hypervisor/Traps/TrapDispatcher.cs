@@ -152,8 +152,6 @@ internal sealed class TrapDispatcher
             case ExitReason.TripleFault:
                 v.Domain.Crash(v, $"d{v.Domain.Id.Value}v{v.Id} Triple fault - invoking HVM shutdown action 1");
                 return null;
-            case ExitReason.Breakpoint or ExitReason.Watchpoint:
-                return new RunStop(RunStopReason.Breakpoint, v.Domain.Id, v.Id, exit.Reason.ToString());
             case ExitReason.Unimplemented:
                 return new RunStop(RunStopReason.Unimplemented, v.Domain.Id, v.Id, $"instruction {v.Cpu.UnimplementedText} at {v.Cpu.Rip:x}");
             case ExitReason.PhysicalAccess:

@@ -20,9 +20,6 @@ namespace XenSim.Simulator.Session;
 /// </summary>
 public sealed class BootSession : IDisposable
 {
-    /// <summary>How long Ctrl-C may have to wait. Unit: guest instructions.</summary>
-    private const long Slice = 50_000_000;
-
     /// <summary>A failure here is the image's own. Sources: xc_dom_core.c, xc_hvm_build.c, xen/arch/x86/domain_build.c and pv/dom0_build.c.</summary>
     private static readonly FrozenSet<string> ImageStages = FrozenSet.ToFrozenSet(
     [
@@ -83,11 +80,16 @@ public sealed class BootSession : IDisposable
     /// <summary>Null while it runs.</summary>
     public SessionOutcome? Outcome { get; private set; }
 
-    public SessionOutcome Run(CancellationToken stop)
+    public SessionOutcome Run(CancellationToken stop) => Ending(() => Build(stop) ?? RunGuest(stop));
+
+    /// <summary>Goes on from a state in which a guest is running: one that a debugger has captured and put back.</summary>
+    internal SessionOutcome Resume(CancellationToken stop) => Ending(() => RunGuest(stop));
+
+    private SessionOutcome Ending(Func<SessionOutcome> run)
     {
         try
         {
-            return Outcome = Build(stop) ?? RunGuest(stop);
+            return Outcome = run();
         }
         catch (NotSupportedException e)
         {
@@ -197,7 +199,8 @@ public sealed class BootSession : IDisposable
             long left = _options.Limits.Instructions - Xen.Instructions;
             RunStop reason = Xen.Run(new RunLimits
             {
-                Instructions = Math.Min(Slice, left),
+                Instructions = left,
+                Interrupted = () => stop.IsCancellationRequested,
                 ToolPortPending = () => _tools?.Daemons.Poll(),
                 UntilNanoseconds = _options.Limits.VirtualNanoseconds == ulong.MaxValue ? null : _options.Limits.VirtualNanoseconds,
             });
@@ -226,9 +229,8 @@ public sealed class BootSession : IDisposable
     {
         RunStopReason.Idle => Ended(SessionEnd.Halted, "the guest halted for good"),
         RunStopReason.DomainShutdown => stop.Domain == Subject ? AfterShutdown(token) : null,
-        RunStopReason.InstructionLimit when Xen.Instructions >= _options.Limits.Instructions
-            => Ended(SessionEnd.LimitReached, $"the limit of {_options.Limits.Instructions} instructions was reached"),
-        RunStopReason.InstructionLimit => null,
+        RunStopReason.InstructionLimit => Ended(SessionEnd.LimitReached, $"the limit of {_options.Limits.Instructions} instructions was reached"),
+        RunStopReason.Interrupted => null,
         RunStopReason.TimeLimit => Ended(SessionEnd.LimitReached, $"the limit of {_options.Limits.VirtualNanoseconds / 1_000_000} ms of virtual time was reached"),
         RunStopReason.Requested => _watch.Reached ? Ended(SessionEnd.UntilReached, $"reached {_options.Until}") : null,
         RunStopReason.Unimplemented => Ended(SessionEnd.Unimplemented, $"not implemented: {stop.Text}"),

@@ -41,7 +41,7 @@ internal static class GuestView
         return true;
     }
 
-    private static Mfn? FrameOf(Domain domain, ulong page)
+    internal static Mfn? FrameOf(Domain domain, ulong page)
     {
         Xen xen = domain.Xen;
         if (domain.Physmap is { } physmap)

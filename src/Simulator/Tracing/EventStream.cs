@@ -24,6 +24,9 @@ public sealed class EventStream(Func<ulong> virtualClock) : IEventSink
     private readonly Dictionary<Type, IEventConsumer[]> _readers = [];
     private long _sequence;
 
+    /// <summary>Events so far.</summary>
+    public long Count => _sequence;
+
     public void Add(IEventConsumer consumer)
     {
         _consumers.Add(consumer);
