@@ -14,6 +14,8 @@ public static class Application
     [
         ("run", RunCommand.Build),
         ("test", TestCommand.Build),
+        ("report", ReportCommand.Build),
+        ("diff", DiffCommand.Build),
         ("boot", BootCommand.Build),
         ("create", CreateCommand.Build),
         ("page", PageCommand.Build),

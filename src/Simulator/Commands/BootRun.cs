@@ -1,3 +1,4 @@
+using System.CommandLine;
 using XenSim.Simulator.Input;
 using XenSim.Simulator.Session;
 using XenSim.Simulator.Tracing;
@@ -7,15 +8,21 @@ namespace XenSim.Simulator.Commands;
 /// <summary>Runs one session for a person: what <c>boot</c> and <c>create</c> share.</summary>
 internal static class BootRun
 {
+    public static Option<string?> Perfetto() => new("--perfetto") { Description = "Write stages, hypercalls and vCPU exits to this file for Perfetto or Chrome.", HelpName = "FILE.json" };
+
     /// <param name="trace">File for the events, or null.</param>
-    public static ExitCode Execute(SessionOptions options, string? trace, int verbosity, Terminal terminal)
+    /// <param name="perfetto">File for Perfetto, or null.</param>
+    public static ExitCode Execute(SessionOptions options, string? trace, string? perfetto, int verbosity, Terminal terminal)
     {
         using LogView log = new(terminal.Error, verbosity);
-        using JsonLinesWriter? writer = trace is null ? null : OpenTrace(trace);
+        using JsonLinesWriter? writer = trace is null ? null : new JsonLinesWriter(Create(trace));
+        using PerfettoWriter? tracks = perfetto is null ? null : new PerfettoWriter(Create(perfetto));
         BootSession? session = null;
         List<IEventConsumer> consumers = [log, new ConsoleCopy(terminal.Output, () => session?.Subject)];
         if (writer is not null)
             consumers.Add(writer);
+        if (tracks is not null)
+            consumers.Add(tracks);
         using (session = new BootSession(options, consumers))
         {
             SessionOutcome outcome = session.Run(terminal.Stop);
@@ -36,11 +43,12 @@ internal static class BootRun
         _ => ExitCode.Failure,
     };
 
-    private static JsonLinesWriter OpenTrace(string file)
+    /// <exception cref="InputException">It cannot be written.</exception>
+    public static Stream Create(string file)
     {
         try
         {
-            return new JsonLinesWriter(new BufferedStream(new FileStream(file, FileMode.Create, FileAccess.Write), 1 << 16));
+            return new BufferedStream(new FileStream(file, FileMode.Create, FileAccess.Write), 1 << 16);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {

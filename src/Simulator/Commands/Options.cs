@@ -72,6 +72,14 @@ internal static class Options
         },
     };
 
+    public static Option<string[]> Repeated(string name, string description, string what) => new(name)
+    {
+        Description = description,
+        HelpName = what,
+        Arity = ArgumentArity.OneOrMore,
+        AllowMultipleArgumentsPerToken = false,
+    };
+
     public static Option<GuestTrial[]> Tries() => new("--try")
     {
         Description = $"What a built-in guest tries besides its usual programme. One of: {string.Join(", ", Array.ConvertAll(Enum.GetValues<GuestTrial>(), GuestWords.NameOf))}. May be repeated.",

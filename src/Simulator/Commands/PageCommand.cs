@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
-using Iced.Intel;
 using XenSim.Hypervisor.HypercallPages;
 using XenSim.Hypervisor.Public;
 using XenSim.Simulator.Input;
+using XenSim.Simulator.Reports;
 
 namespace XenSim.Simulator.Commands;
 
@@ -82,7 +82,7 @@ internal static class PageCommand
                     terminal.Out.WriteLine(HexText.Of(bytes));
                     break;
                 default:
-                    Disassemble(terminal.Out, bytes, bits, slot);
+                    Disassemble(terminal.Out, page, bits, slot);
                     break;
             }
         }
@@ -90,26 +90,13 @@ internal static class PageCommand
         terminal.Output.Flush();
     }
 
-    private static void Disassemble(TextWriter output, byte[] bytes, int bits, int slot)
+    private static void Disassemble(TextWriter output, byte[] page, int bits, int slot)
     {
-        string name = Enum.IsDefined((HypercallNumber)slot) ? ((HypercallNumber)slot).ToString() : "";
-        output.WriteLine($"slot {slot} +0x{slot * HypercallPage.SlotSize:x3} {name}".TrimEnd());
-        int end = bytes.Length;
-        while (end > 0 && bytes[end - 1] == 0xCC)
-            end--;
-        Decoder decoder = Decoder.Create(bits, new ByteArrayCodeReader(bytes, 0, end), (ulong)(slot * HypercallPage.SlotSize));
-        GasFormatter formatter = new();
-        formatter.Options.SpaceAfterOperandSeparator = true;
-        StringOutput text = new();
-        while (decoder.IP < (ulong)((slot * HypercallPage.SlotSize) + end))
-        {
-            int at = (int)decoder.IP - (slot * HypercallPage.SlotSize);
-            decoder.Decode(out Instruction instruction);
-            formatter.Format(instruction, text);
-            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {HexText.Of(bytes.AsSpan(at, instruction.Length)),-24} {text.ToStringAndReset()}"));
-        }
-
-        if (end < bytes.Length)
-            output.WriteLine($"  cc × {bytes.Length - end}");
+        PageSlot listed = PageListing.Slot(page, slot, bits);
+        output.WriteLine($"slot {slot} +0x{slot * HypercallPage.SlotSize:x3} {listed.Name}".TrimEnd());
+        foreach (PageInstruction instruction in listed.Instructions)
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {instruction.Bytes,-24} {instruction.Text}"));
+        if (listed.Filler > 0)
+            output.WriteLine($"  cc × {listed.Filler}");
     }
 }

@@ -1,5 +1,8 @@
 using System.CommandLine;
+using XenSim.Simulator.Input;
+using XenSim.Simulator.Reports;
 using XenSim.Simulator.Scenarios;
+using XenSim.Simulator.Tracing;
 
 namespace XenSim.Simulator.Commands;
 
@@ -10,6 +13,7 @@ internal static class RunCommand
     {
         Argument<string[]> paths = new("PATH") { Arity = ArgumentArity.OneOrMore, Description = "Scenario files, and folders that are searched for *.yaml." };
         Option<bool> stages = new("--stages") { Description = "Print the stages of every scenario, not only of one that fails." };
+        Option<string?> perfetto = BootRun.Perfetto();
         Command command = new("run",
             """
             Runs scenario files and checks what they expect.
@@ -20,27 +24,31 @@ internal static class RunCommand
             Examples:
               xensim run scenarios/
               xensim run scenarios/domu/pv64-xen-4.17.yaml --stages
+              xensim run scenarios/domu/pv64-xen-4.17.yaml --perfetto boot.json
             """)
         {
-            paths, stages,
+            paths, stages, perfetto,
         };
-        command.SetAction(parsed => (int)Run(parsed.GetRequiredValue(paths), parsed.GetValue(stages), terminal));
+        command.SetAction(parsed => (int)Run(parsed.GetRequiredValue(paths), parsed.GetValue(stages), parsed.GetValue(perfetto), terminal));
         return command;
     }
 
-    private static ExitCode Run(string[] paths, bool stages, Terminal terminal)
+    private static ExitCode Run(string[] paths, bool stages, string? perfetto, Terminal terminal)
     {
         List<Scenario> scenarios = SuiteFiles.Load(paths, []);
+        if (perfetto is not null && scenarios.Count != 1)
+            throw new InputException("--perfetto", $"shows one scenario, there are {scenarios.Count}", "name one file without a matrix");
+        using PerfettoWriter? tracks = perfetto is null ? null : new PerfettoWriter(BootRun.Create(perfetto));
         RunView view = new(terminal, scenarios.Count, stages || scenarios.Count == 1);
         List<ScenarioResult> results = [];
         foreach (Scenario scenario in scenarios)
         {
-            results.Add(view.Show(scenario));
+            results.Add(view.Show(scenario, tracks is null ? [] : [tracks]));
             if (terminal.Stop.IsCancellationRequested)
                 break;
         }
 
         view.Summarise(results);
-        return SuiteFiles.Worst(results);
+        return Verdicts.Worst([.. results.Select(Verdicts.Of)]);
     }
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Spectre.Console;
+using XenSim.Simulator.Reports;
 using XenSim.Simulator.Scenarios;
 using XenSim.Simulator.Tracing;
 
@@ -15,10 +16,11 @@ internal sealed class RunView(Terminal terminal, int total, bool stages)
 
     private int _shown;
 
-    public ScenarioResult Show(Scenario scenario)
+    /// <param name="consumers">Further readers of its events.</param>
+    public ScenarioResult Show(Scenario scenario, params IReadOnlyList<IEventConsumer> consumers)
     {
         StageRecord record = new();
-        ScenarioResult result = Run(scenario, record);
+        ScenarioResult result = Run(scenario, record, consumers);
         Show(result, record);
         return result;
     }
@@ -42,6 +44,8 @@ internal sealed class RunView(Terminal terminal, int total, bool stages)
             terminal.Out.WriteLine($"    {result.Outcome.Detail}");
         else if (result.Verdict != ExitCode.Success)
             terminal.Out.WriteLine($"    it ended with: {result.Outcome.Detail}");
+        if (result is { Failure: { } failure, Verdict: ExitCode.Failure or ExitCode.LimitReached })
+            Explain(failure);
     }
 
     public void Summarise(IReadOnlyList<ScenarioResult> results)
@@ -55,10 +59,22 @@ internal sealed class RunView(Terminal terminal, int total, bool stages)
         terminal.Out.WriteLine($"{passed} of {total} scenario{(total == 1 ? "" : "s")} passed{others}{left}");
     }
 
-    private ScenarioResult Run(Scenario scenario, StageRecord record)
+    private void Explain(FailureReport failure)
+    {
+        foreach (string line in failure.Explanation)
+            terminal.Out.WriteLine($"    {line}");
+        terminal.Out.WriteLine("    the last events before:");
+        foreach (string line in failure.LastEvents)
+            terminal.Out.WriteLine($"      {line}");
+        foreach (string line in failure.Divergence)
+            terminal.Out.WriteLine($"    {line}");
+        terminal.Out.WriteLine($"    to look at it: {failure.Debug}");
+    }
+
+    private ScenarioResult Run(Scenario scenario, StageRecord record, IReadOnlyList<IEventConsumer> consumers)
     {
         if (!terminal.Interactive)
-            return ScenarioRunner.Run(scenario, terminal.Stop, record);
+            return ScenarioRunner.Run(scenario, terminal.Stop, [record, .. consumers]);
         ScenarioResult? result = null;
         IAnsiConsole console = ConsoleOn(terminal.Error);
         string title = $"{_shown + 1}/{total} {scenario.Name}";
@@ -74,7 +90,7 @@ internal sealed class RunView(Terminal terminal, int total, bool stages)
                 lastDrawn = now;
                 live.UpdateTarget(StageTree.Render(record, title, console.Profile.Width, console.Profile.Height - 3));
             };
-            result = ScenarioRunner.Run(scenario, terminal.Stop, record);
+            result = ScenarioRunner.Run(scenario, terminal.Stop, [record, .. consumers]);
         });
         return result!;
     }

@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Security.Cryptography;
+using System.Text;
 using XenSim.Simulator.Input;
 using XenSim.Simulator.Reports;
 using XenSim.Simulator.Scenarios;
@@ -9,8 +11,8 @@ namespace XenSim.Simulator.Commands;
 internal static class TestCommand
 {
     private sealed record Given(
-        Argument<string[]> Paths, DefaultedOption<ulong> Jobs, DefaultedOption<(int Part, int Of)> Shard, Option<string[]> Filters, Option<string[]> Tags, Option<string[]> Set,
-        Option<bool> FailFast, Option<bool> List, Option<string?> JUnit, Option<string?> Json);
+        Argument<string[]> Paths, DefaultedOption<ulong> Jobs, DefaultedOption<(int Part, int Of)> Shard, Option<string?> Costs, Option<string[]> Filters, Option<string[]> Tags, Option<string[]> Set,
+        Option<bool> FailFast, DefaultedOption<ulong> Repeat, Option<bool> List, Option<string?> JUnit, Option<string?> Json, Option<string?> Html, Option<string?> Trace);
 
     public static Command Build(Terminal terminal)
     {
@@ -18,29 +20,33 @@ internal static class TestCommand
             new Argument<string[]>("PATH") { Arity = ArgumentArity.OneOrMore, Description = "Scenario files, and folders that are searched for *.yaml." },
             Options.Number("--jobs", $"How many scenarios at once (default {Environment.ProcessorCount}, one for each processor).", "N", (ulong)Environment.ProcessorCount, 1, 256),
             Shard(),
-            Repeated("--filter", "Only scenarios whose name or file contains this; one of several is enough.", "TEXT"),
-            Repeated("--tag", "Only scenarios with this tag, with ! before it only those without; may be repeated.", "TAG"),
-            Repeated("--set", "Replaces a value of every scenario, as in guest.memory=64; may be repeated.", "PATH=VALUE"),
+            new Option<string?>("--costs") { Description = "Split by what an earlier run measured: the file that --json wrote then.", HelpName = "FILE.jsonl" },
+            Options.Repeated("--filter", "Only scenarios whose name or file contains this; one of several is enough.", "TEXT"),
+            Options.Repeated("--tag", "Only scenarios with this tag, with ! before it only those without; may be repeated.", "TAG"),
+            Options.Repeated("--set", "Replaces a value of every scenario, as in guest.memory=64; may be repeated.", "PATH=VALUE"),
             new Option<bool>("--fail-fast") { Description = "Start no more scenarios after one has failed." },
+            Options.Number("--repeat", "Run each so often; that all runs have the same events is checked.", "N", 1, 1, 1000),
             new Option<bool>("--list") { Description = "Print the names of the chosen scenarios and run none." },
-            new Option<string?>("--junit") { Description = "Write the results to this file as JUnit XML.", HelpName = "FILE.xml" },
-            new Option<string?>("--json") { Description = "Write the results to this file as JSON Lines, one object a scenario.", HelpName = "FILE.jsonl" });
+            ReportCommand.JUnit(), ReportCommand.Json(), ReportCommand.Html(),
+            new Option<string?>("--trace") { Description = "Keep every scenario's trace in this folder; one that fails is compared with its last run that passed.", HelpName = "FOLDER" });
         Command command = new("test",
             """
             Runs a suite of scenarios beside each other and sums them up.
 
-            The results are the same for any --jobs, and shards 1/n to n/n together are the suite.
+            The results are the same for any --jobs, and shards 1/n to n/n together are the suite: "xensim report merge"
+            puts their results together.
             Exit codes: 0 all passed or skipped, 1 an expectation failed (or a known issue passes), 2 bad input
             or no scenario chosen, 3 stopped at something unimplemented, 4 a limit was reached; the worst wins.
 
             Examples:
               xensim test scenarios/
+              xensim test scenarios/ --html report.html --trace traces
               xensim test scenarios/ --filter hypercall-page --jobs 1 --fail-fast
-              xensim test scenarios/ --shard 2/3 --junit results.xml
+              xensim test scenarios/ --shard 2/3 --json part-2.jsonl
               xensim test scenarios/domu --set guest.memory=64
             """)
         {
-            given.Paths, given.Jobs, given.Shard, given.Filters, given.Tags, given.Set, given.FailFast, given.List, given.JUnit, given.Json,
+            given.Paths, given.Jobs, given.Shard, given.Costs, given.Filters, given.Tags, given.Set, given.FailFast, given.Repeat, given.List, given.JUnit, given.Json, given.Html, given.Trace,
         };
         command.SetAction(parsed => (int)Run(parsed, given, terminal));
         return command;
@@ -49,38 +55,51 @@ internal static class TestCommand
     private static ExitCode Run(ParseResult parsed, Given given, Terminal terminal)
     {
         SuiteSelection selection = new(parsed.GetValue(given.Filters) ?? [], parsed.GetValue(given.Tags) ?? [], given.Shard.ValueIn(parsed));
-        List<Scenario> scenarios = selection.Choose(SuiteFiles.Load(parsed.GetRequiredValue(given.Paths), parsed.GetValue(given.Set) ?? []));
+        SuiteCosts costs = SuiteCosts.From(parsed.GetValue(given.Costs));
+        ChosenScenarios chosen = selection.Choose(SuiteFiles.Load(parsed.GetRequiredValue(given.Paths), parsed.GetValue(given.Set) ?? []), costs);
         if (parsed.GetValue(given.List))
         {
-            foreach (Scenario scenario in scenarios)
+            foreach (Scenario scenario in chosen.Scenarios)
                 terminal.Out.WriteLine($"{scenario.Name} ({scenario.File}){string.Concat(scenario.Tags.Select(t => $" #{t}"))}");
             return ExitCode.Success;
         }
 
-        using Stream? junit = Create(parsed.GetValue(given.JUnit));
-        using Stream? json = Create(parsed.GetValue(given.Json));
-        RunView view = new(terminal, scenarios.Count, stages: false);
-        IReadOnlyList<ScenarioResult?> results = new SuiteRunner((int)given.Jobs.ValueIn(parsed), parsed.GetValue(given.FailFast)).Run(scenarios, view.Show, terminal.Stop);
-        ScenarioResult[] run = [.. results.OfType<ScenarioResult>()];
-        view.Summarise(run);
-        if (junit is not null)
-            JUnitReport.Write(junit, results, scenarios);
-        if (json is not null)
-            ResultLines.Write(json, results, scenarios);
-        return terminal.Stop.IsCancellationRequested ? ExitCode.Interrupted : SuiteFiles.Worst(run);
+        ReportFiles files = new(parsed.GetValue(given.JUnit), parsed.GetValue(given.Json), parsed.GetValue(given.Html));
+        string? traces = Folder(parsed.GetValue(given.Trace));
+        int repeat = (int)given.Repeat.ValueIn(parsed);
+        SuiteOptions options = new((int)given.Jobs.ValueIn(parsed), parsed.GetValue(given.FailFast), repeat);
+        SuiteRunner runner = new(options, s => new RunWishes(files.Any || repeat > 1, traces is null ? null : Path.Combine(traces, TraceName(s))));
+        SuiteView view = new(terminal, chosen.Scenarios.Count);
+        IReadOnlyList<ScenarioResult?> results = view.Watch(() => runner.Run(chosen.Scenarios, [.. costs.DearestFirst(chosen.Scenarios)], view, terminal.Stop));
+        view.Summarise([.. results.OfType<ScenarioResult>()]);
+        files.Write(ScenarioReports.From(chosen.Scenarios, results, chosen.Places, chosen.Of));
+        return terminal.Stop.IsCancellationRequested ? ExitCode.Interrupted : Verdicts.Worst([.. results.Select(Verdicts.Of)]);
     }
 
-    private static Option<string[]> Repeated(string name, string description, string what) => new(name)
+    /// <summary>A file's name of a scenario's, which may hold anything.</summary>
+    private static string TraceName(Scenario scenario)
     {
-        Description = description,
-        HelpName = what,
-        Arity = ArgumentArity.OneOrMore,
-        AllowMultipleArgumentsPerToken = false,
-    };
+        string readable = string.Concat(scenario.Name.Take(80).Select(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '=' ? c : '_'));
+        return $"{readable}-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(scenario.Name)).AsSpan(0, 4))}.jsonl";
+    }
+
+    private static string? Folder(string? path)
+    {
+        try
+        {
+            if (path is not null)
+                Directory.CreateDirectory(path);
+            return path;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            throw new InputException(path!, $"no such folder, and it cannot be made: {e.Message}");
+        }
+    }
 
     private static DefaultedOption<(int Part, int Of)> Shard() => new("--shard", (1, 1))
     {
-        Description = "Only the i-th of n parts of the suite, as in 2/3.",
+        Description = "Only the i-th of n parts of the suite, as in 2/3; each costs about the same.",
         HelpName = "I/N",
         CustomParser = result =>
         {
@@ -89,17 +108,4 @@ internal static class TestCommand
             return shard;
         },
     };
-
-    /// <summary>Before anything runs, so that a name that cannot be written is found at once.</summary>
-    private static FileStream? Create(string? file)
-    {
-        try
-        {
-            return file is null ? null : new FileStream(file, FileMode.Create, FileAccess.Write);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
-        {
-            throw new InputException(file!, $"cannot be written: {e.Message}");
-        }
-    }
 }

@@ -1,58 +1,61 @@
+using System.Text;
 using System.Text.Json;
-using XenSim.Simulator.Scenarios;
+using XenSim.Simulator.Input;
+using XenSim.Simulator.Session;
 
 namespace XenSim.Simulator.Reports;
 
-/// <summary>Results as JSON Lines, one object a scenario: name, file, verdict, detail, instructions, events, mismatches.</summary>
+/// <summary>Results as JSON Lines, one <see cref="ScenarioReport"/> a line.</summary>
 internal static class ResultLines
 {
-    public static void Write(Stream output, IReadOnlyList<ScenarioResult?> results, IReadOnlyList<Scenario> scenarios)
+    /// <summary>Unit: bytes.</summary>
+    private const long LargestFile = 1L << 30;
+    private const int MostScenarios = 1_000_000;
+
+    public static void Write(Stream output, IEnumerable<ScenarioReport> reports)
     {
-        for (int i = 0; i < scenarios.Count; i++)
+        foreach (ScenarioReport report in reports)
         {
-            using (Utf8JsonWriter json = new(output))
-                Line(json, scenarios[i], results[i]);
+            JsonSerializer.Serialize(output, report, ReportJson.Default.ScenarioReport);
             output.WriteByte((byte)'\n');
         }
     }
 
-    public static string VerdictOf(ScenarioResult? result) => result switch
+    /// <exception cref="InputException">It cannot be read, or a line is no result.</exception>
+    public static IReadOnlyList<ScenarioReport> Read(string file)
     {
-        null => "not-run",
-        { Skipped: true } => "skipped",
-        { Verdict: ExitCode.Success } => "passed",
-        { Verdict: ExitCode.Failure } => "failed",
-        { Verdict: ExitCode.Unimplemented } => "unimplemented",
-        { Verdict: ExitCode.LimitReached } => "limit-reached",
-        { Verdict: ExitCode.Interrupted } => "interrupted",
-        _ => "error",
-    };
-
-    private static void Line(Utf8JsonWriter json, Scenario scenario, ScenarioResult? result)
-    {
-        json.WriteStartObject();
-        json.WriteString("name"u8, scenario.Name);
-        json.WriteString("file"u8, scenario.File);
-        json.WriteString("verdict"u8, VerdictOf(result));
-        json.WriteString("detail"u8, result?.Outcome.Detail ?? "");
-        json.WriteNumber("instructions"u8, result?.Instructions ?? 0);
-        json.WriteNumber("events"u8, result?.Events ?? 0);
-        json.WriteStartArray("mismatches"u8);
-        foreach (Mismatch mismatch in result?.Mismatches ?? [])
+        List<ScenarioReport> reports = [];
+        string[] lines = Encoding.UTF8.GetString(InputFile.Read(file, LargestFile)).Split('\n');
+        for (int i = 0; i < lines.Length; i++)
         {
-            json.WriteStartObject();
-            json.WriteString("keyword"u8, mismatch.Keyword);
-            if (mismatch.Mark is { } mark)
-            {
-                json.WriteNumber("line"u8, mark.Line);
-                json.WriteNumber("column"u8, mark.Column);
-            }
-
-            json.WriteString("text"u8, mismatch.Text);
-            json.WriteEndObject();
+            if (lines[i].Length > 0)
+                reports.Add(Parse(lines[i], file, i + 1));
         }
 
-        json.WriteEndArray();
-        json.WriteEndObject();
+        return reports.Count > 0 ? reports : throw new InputException(file, "holds no result", "xensim test --json writes them");
     }
+
+    private static ScenarioReport Parse(string line, string file, int number)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(line, ReportJson.Default.ScenarioReport) is { } report && IsSound(report) ? report : throw Refuse(file, number, 1);
+        }
+        catch (JsonException e)
+        {
+            throw Refuse(file, number, (int)(e.BytePositionInLine ?? 0) + 1);
+        }
+        catch (Exception e) when (e is FormatException or InvalidDataException or EndOfStreamException)
+        {
+            throw Refuse(file, number, 1);
+        }
+    }
+
+    /// <summary>What is drawn of it later can be drawn.</summary>
+    private static bool IsSound(ScenarioReport report)
+        => Verdicts.IsKnown(report.Verdict) && report.Index >= 0 && report.Index < report.Of && report.Of <= MostScenarios
+            && (report.Run is null || (BootPaths.IsKnown(report.Path) && (report.Xen is "4.0" or "4.17")))
+            && (report.Run?.Page is not { } page || (page.Bits is 32 or 64 && page.Unpack().Length > 0));
+
+    private static InputException Refuse(string file, int line, int column) => new([new Diagnostic(file, new Mark(line, column), "is no result of a scenario", "xensim test --json writes them")]);
 }

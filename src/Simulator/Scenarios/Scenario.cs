@@ -12,6 +12,9 @@ public sealed record Scenario
 
     public string Name { get; init; } = "";
 
+    /// <summary>What of its file's matrix it is; empty: the file is one scenario.</summary>
+    public string Variation { get; init; } = "";
+
     /// <summary>What a reader learns from it, in one line.</summary>
     public string Description { get; init; } = "";
 

@@ -22,7 +22,7 @@ public static class ScenarioFile
         Scenario body = Read(name, MatrixShape.SetAll(root, set), readBeside);
         return body.Matrix.Count == 0
             ? [body]
-            : [.. body.Matrix.Select(c => Read(name, MatrixShape.Apply(root, [.. c.Changes, .. set]), readBeside) with { Name = $"{body.Name} ({c.Label})" })];
+            : [.. body.Matrix.Select(c => Read(name, MatrixShape.Apply(root, [.. c.Changes, .. set]), readBeside) with { Name = $"{body.Name} ({c.Label})", Variation = c.Label })];
     }
 
     private static Scenario Read(string name, YamlNode root, Func<string, byte[]> readBeside)

@@ -1,37 +1,45 @@
 using XenSim.Simulator.Input;
+using XenSim.Simulator.Reports;
 using XenSim.Simulator.Scenarios.Expectations;
 using XenSim.Simulator.Session;
 using XenSim.Simulator.Tracing;
 
 namespace XenSim.Simulator.Scenarios;
 
+/// <summary>What is wanted of a run besides its verdict.</summary>
+/// <param name="Report">Stages, console, memory and page for reports, and a digest of the trace.</param>
+/// <param name="Trace">File for the trace; null: none.</param>
+internal sealed record RunWishes(bool Report = false, string? Trace = null);
+
 /// <summary>Runs one scenario and says what did not hold.</summary>
 public static class ScenarioRunner
 {
     /// <param name="consumers">Further readers of the session's events (a view, a trace).</param>
-    public static ScenarioResult Run(Scenario scenario, CancellationToken stop, params IReadOnlyList<IEventConsumer> consumers)
+    public static ScenarioResult Run(Scenario scenario, CancellationToken stop, params IReadOnlyList<IEventConsumer> consumers) => Run(scenario, new RunWishes(), stop, consumers);
+
+    internal static ScenarioResult Run(Scenario scenario, RunWishes wishes, CancellationToken stop, params IReadOnlyList<IEventConsumer> consumers)
     {
         if (scenario.Skip is { } reason)
-            return new ScenarioResult(scenario, new SessionOutcome(SessionEnd.Interrupted, $"skipped: {reason}"), ExitCode.Success, [], 0, 0) { Skipped = true };
-        ScenarioResult result = RunIt(scenario, consumers, stop);
-        return scenario.KnownIssue is { } issue && !result.Skipped && result.Verdict != ExitCode.Interrupted ? AsKnown(result, issue) : result;
+            return Left(scenario, $"skipped: {reason}");
+        if (scenario.MissingGuest is { } missing)
+            return Left(scenario, $"skipped: the real guest {missing} is not in {FetchedGuests.Folder}; scenarios/guests/get.sh fetches it");
+        ScenarioResult result = RunIt(scenario, wishes, consumers, stop);
+        return scenario.KnownIssue is { } issue && result.Verdict != ExitCode.Interrupted ? AsKnown(result, issue) : result;
     }
+
+    private static ScenarioResult Left(Scenario scenario, string why)
+        => new(scenario, new SessionOutcome(SessionEnd.Interrupted, why), ExitCode.Success, [], 0, 0) { Skipped = true };
 
     /// <summary>A failure is what was expected; a pass has to be noticed, or the mark stays for ever.</summary>
     private static ScenarioResult AsKnown(ScenarioResult result, string issue) => result.Verdict == ExitCode.Success
         ? result with { Verdict = ExitCode.Failure, Mismatches = [new Mismatch("known-issue", null, $"it passes, though it is marked as known to fail ({issue}): take the mark out")] }
         : result with { Verdict = ExitCode.Success, Skipped = true, Outcome = result.Outcome with { Detail = $"known issue: {issue} ({result.Outcome.Detail})" } };
 
-    private static ScenarioResult RunIt(Scenario scenario, IReadOnlyList<IEventConsumer> consumers, CancellationToken stop)
+    private static ScenarioResult RunIt(Scenario scenario, RunWishes wishes, IReadOnlyList<IEventConsumer> consumers, CancellationToken stop)
     {
-        if (scenario.MissingGuest is { } missing)
-        {
-            string text = $"skipped: the real guest {missing} is not in {FetchedGuests.Folder}; scenarios/guests/get.sh fetches it";
-            return new ScenarioResult(scenario, new SessionOutcome(SessionEnd.Interrupted, text), ExitCode.Success, [], 0, 0) { Skipped = true };
-        }
-
         EventLog log = new();
-        using BootSession session = new(scenario.Session, [log, .. consumers]);
+        using ScenarioTrace? trace = wishes.Report || wishes.Trace is not null ? new ScenarioTrace(wishes.Trace) : null;
+        using BootSession session = new(scenario.Session, trace is null ? [log, .. consumers] : [log, trace, .. consumers]);
         Evidence evidence = new(session, log);
         List<Mismatch> mismatches = [];
         session.AtEntry = () => Check(scenario, evidence, Moment.Entry, mismatches);
@@ -41,7 +49,15 @@ public static class ScenarioRunner
         Check(scenario, evidence, Moment.End, mismatches);
         mismatches.AddRange(UnfiredFaults(scenario, session));
         mismatches.AddRange(session.UntypedSteps.Take(1).Select(s => new Mismatch("script", null, $"\"{s.WaitFor}\" never came, so its step was not typed")));
-        return new ScenarioResult(scenario, outcome, Verdict(scenario, outcome, mismatches), mismatches, session.Instructions, log.Events.Count);
+        ExitCode verdict = Verdict(scenario, outcome, mismatches);
+        (string? Digest, IReadOnlyList<string> Divergence) traced = trace is null ? (null, []) : trace.Finish(verdict == ExitCode.Success);
+        return new ScenarioResult(scenario, outcome, verdict, mismatches, session.Instructions, log.Events.Count)
+        {
+            Nanoseconds = session.Xen.VirtualNanoseconds,
+            Digest = traced.Digest,
+            Failure = verdict == ExitCode.Success ? null : FailureExplanation.For(scenario, session, log, mismatches, traced.Divergence),
+            Report = wishes.Report ? RunReporter.Report(session, log) : null,
+        };
     }
 
     private static void Check(Scenario scenario, Evidence evidence, Moment moment, List<Mismatch> mismatches)
@@ -49,7 +65,7 @@ public static class ScenarioRunner
         foreach (IExpectation expectation in scenario.Expectations.Where(e => e.Moment == moment))
         {
             if (expectation.Check(evidence) is { } wrong)
-                mismatches.Add(new Mismatch(expectation.Keyword, expectation.Mark, wrong));
+                mismatches.Add(new Mismatch(expectation.Keyword, expectation.Mark, wrong, moment));
         }
     }
 
@@ -67,7 +83,8 @@ public static class ScenarioRunner
 }
 
 /// <param name="Mark">Where the expectation stands in the scenario.</param>
-public sealed record Mismatch(string Keyword, Input.Mark? Mark, string Text);
+/// <param name="Moment">When it was looked at.</param>
+public sealed record Mismatch(string Keyword, Mark? Mark, string Text, Moment Moment = Moment.End);
 
 /// <param name="Instructions">Guest instructions retired.</param>
 public sealed record ScenarioResult(
@@ -75,4 +92,16 @@ public sealed record ScenarioResult(
 {
     /// <summary>It was not run (a reason to skip it, a real guest that has not been fetched), or fails as is known.</summary>
     public bool Skipped { get; init; }
+
+    /// <summary>Virtual time at the end. Unit: nanoseconds.</summary>
+    public ulong Nanoseconds { get; init; }
+
+    /// <summary>SHA-256 of the trace; null: nobody asked for it.</summary>
+    public string? Digest { get; init; }
+
+    /// <summary>Null: it did not fail.</summary>
+    public FailureReport? Failure { get; init; }
+
+    /// <summary>Null: nobody asked for it.</summary>
+    public RunReport? Report { get; init; }
 }

@@ -25,11 +25,4 @@ internal static class SuiteFiles
 
         return problems.Count == 0 ? scenarios : throw new InputException(problems);
     }
-
-    /// <summary>A failed expectation outweighs a stop, a stop at something unimplemented outweighs a limit.</summary>
-    public static ExitCode Worst(IReadOnlyList<ScenarioResult> results)
-    {
-        ExitCode[] byWeight = [ExitCode.Interrupted, ExitCode.InternalError, ExitCode.Failure, ExitCode.Unimplemented, ExitCode.LimitReached];
-        return byWeight.FirstOrDefault(c => results.Any(r => r.Verdict == c));
-    }
 }

@@ -9,8 +9,9 @@ namespace XenSim.Simulator.Scenarios;
 /// <param name="Shard">The i-th of n parts, from 1.</param>
 internal sealed record SuiteSelection(IReadOnlyList<string> Filters, IReadOnlyList<string> Tags, (int Part, int Of) Shard)
 {
+    /// <summary>Scenarios that are not chosen do not count; those of other shards do, for the places.</summary>
     /// <exception cref="InputException">Nothing is left.</exception>
-    public List<Scenario> Choose(IReadOnlyList<Scenario> all)
+    public ChosenScenarios Choose(IReadOnlyList<Scenario> all, SuiteCosts costs)
     {
         string[] wanted = [.. Tags.Where(t => !t.StartsWith('!'))];
         string[] unwanted = [.. Tags.Where(t => t.StartsWith('!')).Select(t => t[1..])];
@@ -23,8 +24,11 @@ internal sealed record SuiteSelection(IReadOnlyList<string> Filters, IReadOnlyLi
         if (chosen.Length == 0)
             throw new InputException("xensim test", $"none of {all.Count} scenarios is chosen", "--list shows their names");
 
-        // Every n-th, so that neighbours, which cost about the same, are spread; the parts of a suite do not overlap and make it up.
-        return [.. chosen.Where((_, i) => i % Shard.Of == Shard.Part - 1)];
+        int[] parts = costs.Split(chosen, Shard.Of);
+        int[] places = [.. Enumerable.Range(0, chosen.Length).Where(i => parts[i] == Shard.Part - 1)];
+        return places.Length > 0
+            ? new ChosenScenarios([.. places.Select(i => chosen[i])], places, chosen.Length)
+            : throw new InputException("xensim test", $"shard {Shard.Part}/{Shard.Of} of {chosen.Length} scenarios has none", $"use at most {chosen.Length} shards");
     }
 
     public static bool TryParseShard(string text, out (int Part, int Of) shard)
@@ -37,3 +41,8 @@ internal sealed record SuiteSelection(IReadOnlyList<string> Filters, IReadOnlyLi
         return part >= 1 && part <= of;
     }
 }
+
+/// <summary>The scenarios to run.</summary>
+/// <param name="Places">Where each stands in the suite that the shards make up.</param>
+/// <param name="Of">Scenarios in that suite.</param>
+internal sealed record ChosenScenarios(IReadOnlyList<Scenario> Scenarios, IReadOnlyList<int> Places, int Of);

@@ -9,6 +9,8 @@ namespace XenSim.Simulator.Session;
 /// <summary>The declared stages of each path, for listing and drawing.</summary>
 public static class BootPaths
 {
+    public static bool IsKnown(string name) => name is "domu" or "stubdom" or "dom0" or "hvm";
+
     public static BootPath Parse(string name) => name switch
     {
         "domu" => BootPath.DomU,

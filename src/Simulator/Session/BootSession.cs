@@ -41,7 +41,7 @@ public sealed class BootSession : IDisposable
         _faults = new FaultPlan(options.Faults);
         _watch = new GuestWatch(options);
         Xen? xen = null;
-        Events = new EventStream(() => xen?.VirtualNanoseconds ?? 0);
+        Events = new EventStream(() => xen?.VirtualNanoseconds ?? 0, () => xen?.Instructions ?? 0);
         Events.Add(_watch);
         _script = new ConsoleScript(options.Script, () => _watch.Subject, () => xen?.RequestStop("the console script types"));
         Events.Add(_script);

@@ -5,7 +5,8 @@ namespace XenSim.Simulator.Tracing;
 /// <summary>An event with its place in the session's one order.</summary>
 /// <param name="Sequence">From 0, without gaps.</param>
 /// <param name="VirtualNanoseconds">Virtual time. Unit: nanoseconds.</param>
-public readonly record struct TimedEvent(long Sequence, ulong VirtualNanoseconds, XenEvent Event);
+/// <param name="Instructions">Guest instructions retired before it.</param>
+public readonly record struct TimedEvent(long Sequence, ulong VirtualNanoseconds, XenEvent Event, long Instructions = 0);
 
 /// <summary>Somebody who reads the stream.</summary>
 public interface IEventConsumer
@@ -18,7 +19,8 @@ public interface IEventConsumer
 
 /// <summary>The session's one stream of events: numbers and dates them and hands them to the consumers in turn.</summary>
 /// <param name="virtualClock">Virtual time now. Unit: nanoseconds.</param>
-public sealed class EventStream(Func<ulong> virtualClock) : IEventSink
+/// <param name="instructions">Guest instructions retired so far; null: nobody counts.</param>
+public sealed class EventStream(Func<ulong> virtualClock, Func<long>? instructions = null) : IEventSink
 {
     private readonly List<IEventConsumer> _consumers = [];
     private readonly Dictionary<Type, IEventConsumer[]> _readers = [];
@@ -39,7 +41,7 @@ public sealed class EventStream(Func<ulong> virtualClock) : IEventSink
 
     public void Emit(XenEvent e)
     {
-        TimedEvent timed = new(_sequence++, virtualClock(), e);
+        TimedEvent timed = new(_sequence++, virtualClock(), e, instructions?.Invoke() ?? 0);
         foreach (IEventConsumer reader in ReadersOf(e.GetType()))
             reader.On(timed);
     }

@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace XenSim.Simulator.Tracing;
 
 /// <summary>
-/// The event stream as JSON Lines: <c>{"seq":0,"ns":0,"event":"StageEntered",…}</c>, numbers as numbers, addresses as 0x text,
+/// The event stream as JSON Lines: <c>{"seq":0,"ns":0,"instructions":0,"event":"StageEntered",…}</c>, numbers as numbers, addresses as 0x text,
 /// bytes as hexadecimal text.
 /// </summary>
 public sealed class JsonLinesWriter(Stream output) : IEventConsumer, IDisposable
@@ -15,12 +15,7 @@ public sealed class JsonLinesWriter(Stream output) : IEventConsumer, IDisposable
     public void On(in TimedEvent e)
     {
         _json.Reset();
-        _json.WriteStartObject();
-        _json.WriteNumber("seq"u8, e.Sequence);
-        _json.WriteNumber("ns"u8, e.VirtualNanoseconds);
-        _json.WriteString("event"u8, e.Event.GetType().Name);
-        EventFields.Write(_json, e.Event);
-        _json.WriteEndObject();
+        JsonLine.Write(_json, e);
         _json.Flush();
         output.WriteByte((byte)'\n');
     }

@@ -10,13 +10,28 @@ public enum StageMark
     Failed,
 }
 
+/// <summary>A moment of a session.</summary>
+/// <param name="Sequence">Number of the event.</param>
+/// <param name="Instructions">Guest instructions retired before it.</param>
+public readonly record struct StreamPosition(long Sequence, long Instructions);
+
 /// <summary>A stage that was entered.</summary>
 /// <param name="depth">Nesting over all machines: a domctl's stages stand below the tool's stage that sent it.</param>
-public sealed class StageRow(string stage, int depth)
+public sealed class StageRow(StageEntered stage, int depth, StreamPosition entered)
 {
-    public string Stage => stage;
+    public string Stage => stage.Stage;
+
+    public Side Side => stage.Side;
+
+    /// <summary>The machine's name: its outermost stage.</summary>
+    public string Machine => stage.Machine;
 
     public int Depth => depth;
+
+    public StreamPosition Entered => entered;
+
+    /// <summary>When it returned or failed; null while it runs.</summary>
+    public StreamPosition? Left { get; internal set; }
 
     public StageMark Mark { get; internal set; }
 
@@ -29,7 +44,8 @@ public sealed class StageRow(string stage, int depth)
     /// <summary>Stages below it that are not shown.</summary>
     public int Folded { get; internal set; }
 
-    internal int MachineDepth { get; init; }
+    /// <summary>Depth of the outermost stage of its machine.</summary>
+    public int MachineDepth { get; init; }
 }
 
 /// <summary>The stages of a session as they came, nested as the calls nest.</summary>
@@ -37,6 +53,9 @@ public sealed class StageRecord : IEventConsumer
 {
     private readonly List<StageRow> _rows = [];
     private readonly List<StageRow> _open = [];
+
+    /// <summary>All that were entered, in order.</summary>
+    public IReadOnlyList<StageRow> Rows => _rows;
 
     /// <summary>Called after each change that is worth drawing.</summary>
     public Action? Changed { get; set; }
@@ -49,14 +68,14 @@ public sealed class StageRecord : IEventConsumer
         switch (e.Event)
         {
             case StageEntered entered:
-                Open(entered);
+                Open(entered, new StreamPosition(e.Sequence, e.Instructions));
                 Changed?.Invoke();
                 break;
             case StageReturned returned:
-                Close(returned.Stage, StageMark.Returned, "");
+                Close(returned.Stage, StageMark.Returned, "", new StreamPosition(e.Sequence, e.Instructions));
                 break;
             case StageFailed failed:
-                Close(failed.Stage, StageMark.Failed, Describe(failed));
+                Close(failed.Stage, StageMark.Failed, Describe(failed), new StreamPosition(e.Sequence, e.Instructions));
                 break;
             case HypercallEntered when _open.Count > 0:
                 _open[^1].Calls++;
@@ -90,21 +109,21 @@ public sealed class StageRecord : IEventConsumer
         return $"{failed.Code}{errno}{message}{(failed.Injected ? " (injected)" : "")}";
     }
 
-    private void Open(StageEntered entered)
+    private void Open(StageEntered entered, StreamPosition now)
     {
         // A machine begins at depth 0; what is open then is its caller.
         int start = _open.Count == 0 ? 0 : entered.Depth == 0 ? _open[^1].Depth + 1 : _open[^1].MachineDepth;
-        StageRow row = new(entered.Stage, start + entered.Depth) { MachineDepth = start };
+        StageRow row = new(entered, start + entered.Depth, now) { MachineDepth = start };
         _rows.Add(row);
         _open.Add(row);
     }
 
-    private void Close(string stage, StageMark mark, string note)
+    private void Close(string stage, StageMark mark, string note, StreamPosition now)
     {
         int at = _open.FindLastIndex(r => r.Stage == stage);
         if (at < 0)
             return;
-        (_open[at].Mark, _open[at].Note) = (mark, note);
+        (_open[at].Mark, _open[at].Note, _open[at].Left) = (mark, note, now);
         _open.RemoveAt(at);
         Changed?.Invoke();
     }

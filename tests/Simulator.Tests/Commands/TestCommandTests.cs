@@ -73,21 +73,6 @@ public sealed class TestCommandTests : IDisposable
     public void A_setting_holds_for_every_scenario()
         => Assert.Contains("expected 0x800, got 0x1000", Test("--filter", "good", "--set", "guest.memory=16", "--set", "expect={start-info: {nr_pages: 2048}}").Output, StringComparison.Ordinal);
 
-    // The form that the common readers take: github.com/testmoapp/junitxml.
-    [Fact]
-    public void The_JUnit_report_counts_and_explains()
-    {
-        string file = Path.Combine(_folder.Path, "results.xml");
-        Test("--junit", file);
-        XElement suites = XDocument.Load(file).Root!;
-        Assert.Equal(("testsuites", "7", "1", "0", "1"), (suites.Name.LocalName, suites.Attribute("tests")!.Value, suites.Attribute("failures")!.Value, suites.Attribute("errors")!.Value, suites.Attribute("skipped")!.Value));
-        XElement[] cases = [.. suites.Elements("testsuite").Elements("testcase")];
-        Assert.Equal(7, cases.Length);
-        Assert.Contains("expected crashed, got powered-off", cases.Single(c => c.Attribute("name")!.Value == "bad").Element("failure")!.Attribute("message")!.Value, StringComparison.Ordinal);
-        Assert.Equal("skipped: not today", cases.Single(c => c.Attribute("name")!.Value == "left").Element("skipped")!.Attribute("message")!.Value);
-        Assert.Empty(cases.Single(c => c.Attribute("name")!.Value == "good").Elements());
-    }
-
     [Fact]
     public void The_JSON_lines_have_a_verdict_each()
     {
@@ -96,6 +81,85 @@ public sealed class TestCommandTests : IDisposable
         JsonElement[] lines = [.. File.ReadAllLines(file).Select(l => JsonDocument.Parse(l).RootElement)];
         Assert.Equal(["passed", "failed", "not-run", "not-run", "not-run", "not-run", "not-run"], lines.Select(l => l.GetProperty("verdict").GetString()!));
         Assert.Equal("outcome", lines[1].GetProperty("mismatches")[0].GetProperty("keyword").GetString());
+    }
+
+    [Fact]
+    public void Every_run_of_a_scenario_has_the_same_events_and_whatever_runs_beside_it_too()
+    {
+        Assert.Equal(ExitCode.Success, Test("--filter", "many", "--repeat", "3").Exit);
+        Assert.Equal(Json("--jobs", "1", "--filter", "many"), Json("--jobs", "4", "--filter", "many"));
+        Assert.Contains("\"digest\":\"", Json("--filter", "good"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_an_earlier_run_measured_decides_the_shards()
+    {
+        Write("e.yaml", Good.Replace("good", "long", StringComparison.Ordinal).Replace("memory: 8", "memory: 8, tries: [domctl, unknown-hypercall]", StringComparison.Ordinal));
+        string measured = Path.Combine(_folder.Path, "measured.jsonl");
+        Test("--json", measured);
+        string[][] shards = [.. Enumerable.Range(1, 3).Select(i => Names("--costs", measured, "--shard", $"{i}/3"))];
+        Assert.Equal(Names().Order(StringComparer.Ordinal), shards.SelectMany(s => s).Order(StringComparer.Ordinal));
+        Assert.Equal(shards, Enumerable.Range(1, 3).Select(i => Names("--costs", measured, "--shard", $"{i}/3")));
+
+        // The dearest one comes first in its shard's share of the work: with as many shards as scenarios that run, it is alone.
+        Assert.Equal(["long"], Enumerable.Range(1, 8).Select(i => Names("--costs", measured, "--shard", $"{i}/8")).Single(n => n.Contains("long")));
+        Test("--shard", "9/9").MustRefuse("shard 9/9 of 8 scenarios has none");
+        Test("--costs", Path.Combine(_folder.Path, "a.yaml")).MustRefuse("a.yaml:1:");
+    }
+
+    [Fact]
+    public void A_failed_run_is_compared_with_the_last_one_that_passed()
+    {
+        string traces = Path.Combine(_folder.Path, "traces");
+        Test("--filter", "good", "--trace", traces);
+        string passed = Assert.Single(Directory.GetFiles(traces));
+        Write("a.yaml", Good + "faults: [{hypercall: XEN_DOMCTL_max_vcpus, errno: ENOMEM}]\n");
+        ProgramRun run = Test("--filter", "good", "--trace", traces);
+        Assert.Equal(ExitCode.Failure, run.Exit);
+        Assert.Contains("in create_domain › do_domain_create", run.Output, StringComparison.Ordinal);
+        Assert.Contains("the toolstack's domctl/XEN_DOMCTL_max_vcpus returns -12", run.Output, StringComparison.Ordinal);
+        Assert.Contains("to look at it: xensim debug", run.Output, StringComparison.Ordinal);
+
+        string failed = Path.ChangeExtension(passed, ".failed.jsonl");
+        ProgramRun diff = ProgramRun.With("diff", passed, failed);
+        Assert.Equal(ExitCode.Failure, diff.Exit);
+        Assert.Equal(ExitCode.Success, ProgramRun.With("diff", passed, passed).Exit);
+        Assert.Equal(ExitCode.Success, ProgramRun.With("diff", passed, failed, "--only", "DomainCreated").Exit);
+        ProgramRun.With("diff", passed, failed, "--only", "DomainCreate").MustRefuse("did you mean \"DomainCreated\"?");
+        ProgramRun.With("diff", passed, Path.Combine(_folder.Path, "a.yaml")).MustRefuse("a.yaml:1:1");
+    }
+
+    [Fact]
+    public void A_failure_says_what_came_before_it_and_how_to_get_there()
+    {
+        string output = Test("--filter", "bad").Output;
+        Assert.Contains("the last events before:", output, StringComparison.Ordinal);
+        Assert.Contains("DomainShutdown domain=1 reason=0", output, StringComparison.Ordinal);
+        Assert.Matches("to look at it: xensim debug \\S+b.yaml --goto event:[0-9]+\n", output);
+    }
+
+    [Fact]
+    public void Interrupted_before_the_end_it_still_leaves_whole_reports()
+    {
+        using CancellationTokenSource stop = new();
+        stop.Cancel();
+        string[] files = [.. new[] { "r.xml", "r.jsonl", "r.html" }.Select(f => Path.Combine(_folder.Path, f))];
+        Assert.Equal(ExitCode.Interrupted, ProgramRun.With(stop.Token, "test", _folder.Path, "--junit", files[0], "--json", files[1], "--html", files[2]).Exit);
+        Assert.Equal("7", XDocument.Load(files[0]).Root!.Attribute("errors")!.Value);
+        Assert.All(File.ReadAllLines(files[1]), l => Assert.Equal("not-run", JsonDocument.Parse(l).RootElement.GetProperty("verdict").GetString()));
+        Assert.EndsWith("</html>\n", File.ReadAllText(files[2]), StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFiles(_folder.Path, "*.part"));
+    }
+
+    [Fact]
+    public void A_report_that_cannot_be_written_is_found_before_anything_runs()
+        => Test("--junit", Path.Combine(_folder.Path, "nosuch", "r.xml")).MustRefuse("cannot be written");
+
+    private string Json(params string[] options)
+    {
+        string file = Path.Combine(_folder.Path, "out.json");
+        Test([.. options, "--json", file]);
+        return File.ReadAllText(file);
     }
 
     private string[] Names(params string[] options)
