@@ -51,9 +51,11 @@ internal static class ResultLines
         }
     }
 
-    /// <summary>What is drawn of it later can be drawn.</summary>
+    /// <summary>What is drawn of it later is there and can be drawn. What a line leaves out is null here, whatever its default.</summary>
     private static bool IsSound(ScenarioReport report)
-        => Verdicts.IsKnown(report.Verdict) && report.Index >= 0 && report.Index < report.Of && report.Of <= MostScenarios
+        => report is { Description: not null, Tags: not null, Xen: not null, Path: not null, Detail: not null, Mismatches: not null }
+            && report.Run is null or { Console: not null, Stages: not null, Memory: not null, Hypercalls: not null }
+            && Verdicts.IsKnown(report.Verdict) && report.Index >= 0 && report.Index < report.Of && report.Of <= MostScenarios
             && (report.Run is null || (BootPaths.IsKnown(report.Path) && (report.Xen is "4.0" or "4.17")))
             && (report.Run?.Page is not { } page || (page.Bits is 32 or 64 && page.Unpack().Length > 0));
 
