@@ -1,6 +1,8 @@
 using XenSim.Guest.Memory;
+using XenSim.Hypervisor.Boot;
 using XenSim.Hypervisor.CpuPolicies;
 using XenSim.Hypervisor.Domains;
+using XenSim.Hypervisor.Grants;
 using XenSim.Hypervisor.Hvm;
 using XenSim.Hypervisor.Hypercalls;
 using XenSim.Hypervisor.Memory;
@@ -49,7 +51,9 @@ public sealed partial class Xen : IDisposable
         for (ulong f = 0; f < LowMegabyteFrames; f++)
             Frames[new Mfn(f)].Owner = DomainId.Io.Value;
         M2p = new MachineToPhys(Frames, options.Host64);
-        Frames.Freed = mfn => M2p.Set(mfn, Pfn.Invalid);
+        Frames.Freed = PageFreed;
+        CommandLine = new XenCommandLine(options.CommandLine);
+        GrantOptions = GrantOptions.Parse(options.Release, CommandLine);
         Mappings = new XenMappings(this);
         PageTypes = new PageTypes(this);
         Scheduler = new Scheduler(this);
@@ -65,6 +69,11 @@ public sealed partial class Xen : IDisposable
     public XenProfile Profile { get; }
 
     public IEventSink Events { get; }
+
+    /// <summary>Xen's own options, and dom0's further ones.</summary>
+    public XenCommandLine CommandLine { get; }
+
+    public GrantOptions GrantOptions { get; }
 
     public PhysicalMemory Memory { get; }
 
@@ -171,6 +180,16 @@ public sealed partial class Xen : IDisposable
     }
 
     internal void Remove(Domain domain) => _domains.Remove(domain);
+
+    /// <summary>free_domheap_pages: the owner has a page less; the last one of a dead domain is its end.</summary>
+    private void PageFreed(Mfn mfn, PageInfo before)
+    {
+        M2p.Set(mfn, Pfn.Invalid);
+        if (before.Owner >= DomainId.FirstReserved.Value || before.Has(PageFlags.XenHeap) || FindDomain(new DomainId(before.Owner)) is not { } owner)
+            return;
+        owner.TotPages--;
+        owner.EndIfUnused();
+    }
 
     /// <summary>Runs guests until something in <paramref name="limits"/> or a guest itself stops the run.</summary>
     public RunStop Run(RunLimits limits) => Scheduler.Run(limits);

@@ -16,7 +16,7 @@ public sealed class BootContext
     {
         Xen = xen;
         Image = image;
-        CommandLine = new XenCommandLine(xen.Options.CommandLine);
+        CommandLine = xen.CommandLine;
         MemoryMap = Host.Firmware.MemoryMap(xen.Options.MemoryMiB);
     }
 

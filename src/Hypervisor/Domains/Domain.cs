@@ -1,5 +1,6 @@
 using Stateless;
 using XenSim.Hypervisor.CpuPolicies;
+using XenSim.Hypervisor.Grants;
 using XenSim.Hypervisor.Memory;
 using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Events;
@@ -26,7 +27,12 @@ public sealed record DomainKind
 
     public uint MaxEvtchnPort { get; init; } = uint.MaxValue;
 
+    /// <summary>Null: what Xen's options say.</summary>
     public uint? MaxGrantFrames { get; init; }
+
+    public uint? MaxMaptrackFrames { get; init; }
+
+    public uint? MaxGrantVersion { get; init; }
 
     public uint EmulationFlags { get; init; }
 
@@ -42,6 +48,7 @@ public sealed class Domain : IDisposable
     private readonly StateMachine<DomainState, DomainTrigger> _life;
     private readonly List<Vcpu> _vcpus = [];
     private DomainState _state = DomainState.Constructed;
+    private bool _ended;
 
     internal Domain(Xen xen, DomainId id, DomainKind kind)
     {
@@ -65,7 +72,7 @@ public sealed class Domain : IDisposable
         SharedInfo = new SharedInfo(xen.Memory, shared, Host64 ? SharedInfoLayout.X64 : SharedInfoLayout.X32);
         PerDomain = xen.Mappings.CreatePerDomainArea();
         EventChannels = new EventChannels(this) { MaxPort = kind.MaxEvtchnPort };
-        GrantTable = new GrantTable(this, xen.Profile.InitialGrantFrames, kind.MaxGrantFrames ?? xen.Profile.MaxGrantFrames);
+        GrantTable = new GrantTable(this, xen.GrantOptions.LimitsFor(kind));
         CpuPolicy = new CpuPolicy(this);
         HvmParams = kind.IsHvm ? new ulong[xen.Profile.HvmParamCount] : [];
         DebugPort = kind.IsHvm ? new Hvm.DebugPort(this) : null;
@@ -197,8 +204,6 @@ public sealed class Domain : IDisposable
 
     internal PerDomainArea PerDomain { get; }
 
-    internal List<GrantMapping?> Maptrack { get; } = [];
-
     public Vcpu? FindVcpu(uint id) => id < _vcpus.Count ? _vcpus[(int)id] : null;
 
     /// <summary>IS_PRIV_FOR.</summary>
@@ -312,7 +317,7 @@ public sealed class Domain : IDisposable
         _life.Fire(DomainTrigger.domain_resume);
     }
 
-    /// <summary>domain_kill: gives everything back. The domain is dead when this returns.</summary>
+    /// <summary>domain_kill: gives everything back. The domain is dead when this returns, and gone if nobody maps its pages.</summary>
     public void Kill()
     {
         if (IsDying)
@@ -322,6 +327,20 @@ public sealed class Domain : IDisposable
         _life.Fire(DomainTrigger.domain_kill);
         DomainTeardown.RelinquishResources(this);
         _life.Fire(DomainTrigger.domain_relinquish_resources);
+        Xen.RaiseGlobalVirq(Virq.DOM_EXC);
+        EndIfUnused();
+    }
+
+    /// <summary>
+    /// domain_destroy, complete_domain_destroy: a dead domain is there until nobody maps a page of it any more; the tools list it as dying
+    /// and cannot have its number again.
+    /// </summary>
+    internal void EndIfUnused()
+    {
+        if (_state != DomainState.Dead || _ended || TotPages > 0 || DomainTeardown.IsMapped(this))
+            return;
+        _ended = true;
+        DomainTeardown.Complete(this);
         Xen.Remove(this);
         Dispose();
         Xen.Events.Emit(new DomainDestroyed(Id));
@@ -350,6 +369,3 @@ public sealed record TscInfo(uint Mode = 0, uint Khz = 0, uint Incarnation = 0, 
 
 /// <summary>Credit scheduler's weight and cap.</summary>
 public sealed record SchedulerParameters(ushort Weight, ushort Cap);
-
-/// <summary>One grant that a domain has mapped.</summary>
-internal sealed record GrantMapping(DomainId Granter, uint Reference, Mfn Frame, bool Writable, ulong HostAddress);

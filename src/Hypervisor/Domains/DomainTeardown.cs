@@ -1,3 +1,4 @@
+using XenSim.Hypervisor.Grants;
 using XenSim.Hypervisor.Memory;
 using XenSim.Hypervisor.Public;
 
@@ -11,7 +12,7 @@ internal static class DomainTeardown
     {
         Xen xen = d.Xen;
         d.EventChannels.Reset();
-        ReleaseGrantMappings(d);
+        UnmapGrantRef.ReleaseAll(d);
         foreach (Vcpu v in d.Vcpus)
         {
             v.TakeDown();
@@ -23,10 +24,18 @@ internal static class DomainTeardown
             xen.PageTypes.Unpin(mfn, d);
         foreach (Mfn mfn in owned)
             DropAllocation(d, mfn);
-        d.GrantTable.Destroy();
-        xen.Frames.Free(d.SharedInfo.Frame);
-        xen.Mappings.FreePerDomainArea(d.PerDomain);
         xen.SetOutstandingPages(d, 0);
+    }
+
+    /// <summary>Whether a page that Xen lent to the domain is mapped by another.</summary>
+    internal static bool IsMapped(Domain d) => d.GrantTable.Frames.Concat(d.GrantTable.StatusFrames).Append(d.SharedInfo.Frame).Any(d.Xen.Frames.IsSharedInUse);
+
+    /// <summary>arch_domain_destroy, grant_table_destroy: what Xen kept for the domain.</summary>
+    internal static void Complete(Domain d)
+    {
+        d.GrantTable.Destroy();
+        d.Xen.Frames.Free(d.SharedInfo.Frame);
+        d.Xen.Mappings.FreePerDomainArea(d.PerDomain);
     }
 
     /// <summary>Drops the domain's own reference; frames that somebody still maps live on without an owner's count.</summary>
@@ -36,7 +45,6 @@ internal static class DomainTeardown
         if (!page.Has(PageFlags.Allocated))
             return;
         page.Flags &= ~PageFlags.Allocated;
-        d.TotPages--;
         d.Xen.Frames.PutPage(mfn);
     }
 
@@ -57,16 +65,6 @@ internal static class DomainTeardown
         {
             xen.PageTypes.PutPageAndType(v.VcpuInfo.Frame);
             v.VcpuInfoRegistered = false;
-        }
-    }
-
-    private static void ReleaseGrantMappings(Domain d)
-    {
-        for (int handle = 0; handle < d.Maptrack.Count; handle++)
-        {
-            if (d.Maptrack[handle] is { } m && d.Xen.FindDomain(m.Granter) is { } granter)
-                granter.GrantTable.Release(m.Reference, m.Frame, m.Writable, lastUser: true);
-            d.Maptrack[handle] = null;
         }
     }
 }

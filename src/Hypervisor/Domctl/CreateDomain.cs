@@ -45,6 +45,9 @@ internal static class CreateDomain
             return XenErrno.EINVAL;
         }
 
+        // grant_table_init: said in debug builds only.
+        if (!d.Xen.GrantOptions.Permits(c.MaxGrantFrames, c.MaxMaptrackFrames, c.GrantOpts))
+            return XenErrno.EINVAL;
         bool hvm = (c.Flags & (uint)CreateDomainFlags.hvm) != 0;
         return Create(d, id, new DomainKind
         {
@@ -55,6 +58,8 @@ internal static class CreateDomain
             MaxVcpus = c.MaxVcpus,
             MaxEvtchnPort = c.MaxEvtchnPort,
             MaxGrantFrames = c.MaxGrantFrames < 0 ? null : (uint)c.MaxGrantFrames,
+            MaxMaptrackFrames = c.MaxMaptrackFrames < 0 ? null : (uint)c.MaxMaptrackFrames,
+            MaxGrantVersion = c.GrantOpts,
             EmulationFlags = c.Arch.EmulationFlags,
             MiscFlags = c.Arch.MiscFlags,
             Handle = [.. (ReadOnlySpan<byte>)c.Handle],

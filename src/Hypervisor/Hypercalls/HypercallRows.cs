@@ -1,4 +1,5 @@
 using XenSim.Hypervisor.Domctl;
+using XenSim.Hypervisor.Grants;
 using XenSim.Hypervisor.Public;
 
 namespace XenSim.Hypervisor.Hypercalls;

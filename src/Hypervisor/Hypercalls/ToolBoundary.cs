@@ -142,10 +142,12 @@ internal sealed class ToolBoundary : IHypercallChannel, IForeignMemory, IToolEve
             {
                 if (mfn == Mfn.Invalid)
                     continue;
+                ushort owner = xen.Frames[mfn].Owner;
                 if (writable && xen.Frames[mfn].Type == PageType.PGT_writable_page && xen.FindDomain(new DomainId(xen.Frames[mfn].Owner)) is not { IsHvm: true })
                     xen.PageTypes.PutPageAndType(mfn);
                 else
                     xen.Frames.PutPage(mfn);
+                xen.FindDomain(new DomainId(owner))?.EndIfUnused();
             }
         }
     }

@@ -8,6 +8,8 @@ namespace XenSim.Hypervisor.Memory;
 /// <remarks>Source: RELEASE-4.0.4 xen/include/asm-x86/mm.h, xen/arch/x86/mm.c: get_page, put_page.</remarks>
 public sealed class FrameTable
 {
+    /// <summary>References on a lent page that nobody maps: the allocation's and Xen's.</summary>
+    private const uint SharedCount = 2;
     private readonly PageInfo[] _pages;
 
     internal FrameTable(PhysicalMemory memory, ulong reservedBelow)
@@ -60,7 +62,7 @@ public sealed class FrameTable
         => _pages[mfn.Value] = new PageInfo
         {
             Owner = owner.Value,
-            Count = 2,
+            Count = SharedCount,
             Flags = PageFlags.Allocated | PageFlags.InUse | PageFlags.XenHeap | PageFlags.Validated,
             Type = writable ? PageType.PGT_writable_page : PageType.PGT_none,
             TypeCount = 1,
@@ -72,14 +74,29 @@ public sealed class FrameTable
 
     internal void Free(Mfn mfn)
     {
+        PageInfo before = _pages[mfn.Value];
         _pages[mfn.Value] = default;
         Memory.Writable(mfn.Value).Clear();
         Allocator.Free(mfn, 0);
-        Freed?.Invoke(mfn);
+        Freed?.Invoke(mfn, before);
     }
 
-    /// <summary>Told of every freed frame: the machine-to-physical entry goes stale.</summary>
-    internal Action<Mfn>? Freed { get; set; }
+    /// <summary>Told of every freed frame and whose it was: the machine-to-physical entry goes stale, the owner has one page less.</summary>
+    internal Action<Mfn, PageInfo>? Freed { get; set; }
+
+    /// <summary>Whether anybody holds a page lent by <see cref="ShareWithGuest"/>.</summary>
+    internal bool IsSharedInUse(Mfn mfn) => _pages[mfn.Value].Count > SharedCount;
+
+    /// <summary>Takes a lent page back. Who still maps it keeps it, as Xen's own, until it lets go.</summary>
+    internal void StopSharing(Mfn mfn)
+    {
+        ref PageInfo page = ref _pages[mfn.Value];
+        page.Owner = DomainId.Xen.Value;
+        page.TypeCount--;
+        page.Count -= SharedCount;
+        if (page.Count == 0)
+            Free(mfn);
+    }
 
     /// <summary>Frames that a domain owns, in frame order. Unit: machine frames.</summary>
     public IEnumerable<Mfn> OwnedBy(Domain domain)

@@ -142,11 +142,14 @@ public sealed class PageTableRules
         Mfn mfn = new(Pte.FrameOf(entry));
         if (!_frames.IsValid(mfn) || (level > 1 && mfn == table) || _frames[mfn].Owner is PageInfo.NoOwner || _frames[mfn].Owner == DomainId.Io.Value)
             return;
-        if (level > 1 || (entry & Pte.Writable) != 0)
+        if (level > 1 || ((entry & Pte.Writable) != 0 && CountsAsWritable(domain, _frames[mfn].Owner)))
             _types.PutPageAndType(mfn);
         else
             _frames.PutPage(mfn);
     }
+
+    /// <summary>put_page_from_l1e: a writable mapping of another, translated domain's page takes no type reference (paging_mode_external).</summary>
+    private bool CountsAsWritable(Domain mapper, ushort owner) => mapper.Id.Value == owner || _xen.FindDomain(new DomainId(owner)) is not { IsHvm: true };
 
     private XenErrno GetFromL1(Domain domain, Domain frameOwner, Mfn table, ulong entry)
     {
@@ -167,7 +170,7 @@ public sealed class PageTableRules
             owner = real;
         }
 
-        if ((entry & Pte.Writable) == 0)
+        if ((entry & Pte.Writable) == 0 || !CountsAsWritable(domain, owner.Id.Value))
             return _frames.TryGetPage(mfn, owner.Id) ? XenErrno.None : WrongOwner(domain, frameOwner, mfn, entry);
         return _types.GetPageAndType(mfn, owner, PageType.PGT_writable_page) == XenErrno.None
             ? XenErrno.None

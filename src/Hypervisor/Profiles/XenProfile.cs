@@ -40,7 +40,10 @@ public sealed record XenProfile
     /// <summary>Unit: frames of 4096 bytes.</summary>
     public required uint InitialGrantFrames { get; init; }
 
+    /// <summary>Frames of a table if neither the tools nor Xen's options say otherwise, and frames for the handles of mapped grants.</summary>
     public required uint MaxGrantFrames { get; init; }
+
+    public required uint MaxMaptrackFrames { get; init; }
 
     /// <summary>Highest vcpu_op a caller may name; 13 is compiled out in 4.0.4.</summary>
     public required uint HighestVcpuOp { get; init; }
@@ -80,6 +83,7 @@ public sealed record XenProfile
         CreateDomainFlags = 0xF,
         InitialGrantFrames = 4,
         MaxGrantFrames = 32,
+        MaxMaptrackFrames = 256,
         HighestVcpuOp = 12,
         ClobberValue = 0xDEADBEEF,
         ClobberValue64 = 0x00000000DEADBEEF,
@@ -103,6 +107,7 @@ public sealed record XenProfile
         CreateDomainFlags = 0xFF,
         InitialGrantFrames = 1,
         MaxGrantFrames = 64,
+        MaxMaptrackFrames = 1024,
         HighestVcpuOp = 13,
         ClobberValue = 0xDEADF00D,
         ClobberValue64 = 0xDEADBEEFDEADF00D,

@@ -16,9 +16,13 @@ internal sealed class DirectCalls : IDisposable
 {
     public const ulong Code = 0x4000, Arguments = 0x5000, Page6 = 0x6000, Stack = 0x8000;
 
-    public DirectCalls(XenRelease release = XenRelease.V4_17, int bits = 64)
+    private readonly bool _ownsHost;
+
+    /// <param name="host">A host with other domains on it; null: one of its own.</param>
+    public DirectCalls(XenRelease release = XenRelease.V4_17, int bits = 64, Host? host = null)
     {
-        Host = new Host(release);
+        _ownsHost = host is null;
+        Host = host ?? new Host(release);
         Domain = Host.CreateDomain();
         if (bits == 32)
             Assert.Equal(XenErrno.None, Host.Domctl(DomctlCommand.set_address_size, Domain.Id, new DomctlAddressSize { Size = 32 }));
@@ -111,5 +115,9 @@ internal sealed class DirectCalls : IDisposable
         return Xen.Run(new RunLimits { Instructions = 1000 });
     }
 
-    public void Dispose() => Host.Dispose();
+    public void Dispose()
+    {
+        if (_ownsHost)
+            Host.Dispose();
+    }
 }

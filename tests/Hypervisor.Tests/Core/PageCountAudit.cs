@@ -1,6 +1,8 @@
 using XenSim.Hypervisor.Domains;
+using XenSim.Hypervisor.Grants;
 using XenSim.Hypervisor.Memory;
 using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Numbers;
 
 namespace XenSim.Hypervisor.Tests.Core;
 
@@ -12,6 +14,7 @@ internal sealed class PageCountAudit(Domain domain)
 {
     private readonly Dictionary<ulong, uint> _types = [];
     private readonly Dictionary<ulong, uint> _general = [];
+    private HashSet<ulong> _owned = [];
 
     private PageTypes Types => domain.Xen.PageTypes;
 
@@ -21,6 +24,7 @@ internal sealed class PageCountAudit(Domain domain)
         _types.Clear();
         _general.Clear();
         List<Mfn> owned = [.. domain.Xen.Frames.OwnedBy(domain)];
+        _owned = [.. owned.Select(m => m.Value)];
         foreach (Mfn mfn in owned)
         {
             PageInfo page = domain.Xen.Frames[mfn];
@@ -42,6 +46,7 @@ internal sealed class PageCountAudit(Domain domain)
                 Typed(v.VcpuInfo.Frame);
         }
 
+        CountOthers();
         return owned.Where(m => !domain.Xen.Frames[m].Has(PageFlags.XenHeap)).Select(Compare).FirstOrDefault(d => d is not null);
     }
 
@@ -65,6 +70,12 @@ internal sealed class PageCountAudit(Domain domain)
             if ((entry & Pte.Present) == 0)
                 continue;
             Mfn mfn = new(Pte.FrameOf(entry));
+            if (level == 1 && HasMapped(mfn))
+            {
+                CountMapping(entry, mfn);
+                continue;
+            }
+
             if (!domain.Xen.Frames.IsValid(mfn) || domain.Xen.Frames[mfn].Owner != domain.Id.Value)
                 return $"entry {slot} of {table} (L{level}) is {entry:x16}, a frame that the domain does not own";
             if (level > 1 && mfn == table)
@@ -80,6 +91,55 @@ internal sealed class PageCountAudit(Domain domain)
         }
 
         return null;
+    }
+
+    /// <summary>What other domains hold of this one's frames: entries of their L1 tables, and grants mapped for devices.</summary>
+    private void CountOthers()
+    {
+        foreach (Domain d in domain.Xen.Domains)
+        {
+            for (uint handle = 0; handle < d.GrantTable.Maptrack.Limit; handle++)
+            {
+                GrantMapping m = d.GrantTable.Maptrack[handle];
+                if (m.Granter == domain.Id && (m.Flags & GrantMapFlags.device_map) != 0)
+                    CountMapping((m.Flags & GrantMapFlags.@readonly) == 0 ? Pte.Writable : 0, domain.GrantTable.Active(m.Reference).Frame);
+            }
+
+            if (d == domain)
+                continue;
+            foreach (Mfn table in domain.Xen.Frames.OwnedBy(d).Where(t => domain.Xen.Frames[t] is { Type: PageType.PGT_l1_page_table, TypeCount: > 0 }))
+            {
+                for (int slot = 0; slot < Pte.EntriesPerTable; slot++)
+                {
+                    ulong entry = Types.ReadEntry(table, slot);
+                    if ((entry & Pte.Present) != 0 && _owned.Contains(Pte.FrameOf(entry)))
+                        CountMapping(entry, new Mfn(Pte.FrameOf(entry)));
+                }
+            }
+        }
+    }
+
+    /// <summary>Whether the domain has mapped another's frame by a grant.</summary>
+    private bool HasMapped(Mfn mfn)
+    {
+        if (_owned.Contains(mfn.Value))
+            return false;
+        for (uint handle = 0; handle < domain.GrantTable.Maptrack.Limit; handle++)
+        {
+            GrantMapping m = domain.GrantTable.Maptrack[handle];
+            if (m.Flags != 0 && domain.Xen.FindDomain(m.Granter)?.GrantTable.Active(m.Reference).Frame == mfn)
+                return true;
+        }
+
+        return false;
+    }
+
+    private void CountMapping(ulong entry, Mfn mfn)
+    {
+        if ((entry & Pte.Writable) != 0)
+            Typed(mfn);
+        else
+            Add(_general, mfn);
     }
 
     private void Typed(Mfn mfn)

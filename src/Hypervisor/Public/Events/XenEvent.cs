@@ -99,6 +99,11 @@ public sealed record PageWritten(DomainId Domain, Mfn Frame, Pfn? Pfn, string Wr
 /// <summary>A page-table or page-type request was refused; the rule and the entry in words.</summary>
 public sealed record PageTypeRefused(DomainId Domain, Mfn Frame, XenErrno Errno, string Reason) : XenEvent;
 
+/// <summary>A grant operation was refused: on which entry, with which GNTST_*, and why in words.</summary>
+/// <param name="Granter">Null: the domain was not found or not looked for.</param>
+/// <param name="Reference">The entry, or the handle of an unmap.</param>
+public sealed record GrantRefused(DomainId Caller, DomainId? Granter, uint Reference, string Status, string Reason) : XenEvent;
+
 /// <summary>Something happened to an event channel: alloc, bind, send, close, deliver.</summary>
 public sealed record EventChannelChanged(DomainId Domain, uint Port, string What) : XenEvent;
 

@@ -112,3 +112,14 @@ public struct GnttabSwapGrantRef
     [FieldOffset(4)] public uint RefB;
     [FieldOffset(8)] public short Status;
 }
+
+[XenStruct("gnttab_cache_flush", Abis.Both, Releases.V4_17)]
+[StructLayout(LayoutKind.Explicit, Pack = 1, Size = 16)]
+public struct GnttabCacheFlush
+{
+    [XenField("a.dev_bus_addr")]
+    [FieldOffset(0)] public ulong DevBusAddr;
+    [FieldOffset(8)] public ushort Offset;
+    [FieldOffset(10)] public ushort Length;
+    [FieldOffset(12)] public uint Op;
+}
