@@ -19,9 +19,10 @@ public sealed class BuiltInGuest
     internal const string HvmTitle = "XenSim's own HVM guest: 32-bit protected mode, paging off";
 
     private static readonly GuestTrial[] pvTrials =
-        [GuestTrial.HypercallMsrIndex, GuestTrial.HypercallMsrFrame, GuestTrial.UnknownXenMsr, GuestTrial.UnknownHypercall, GuestTrial.Domctl, GuestTrial.Reboot];
+        [GuestTrial.HypercallMsrIndex, GuestTrial.HypercallMsrFrame, GuestTrial.UnknownXenMsr, GuestTrial.UnknownHypercall, GuestTrial.Domctl, GuestTrial.Reboot, GuestTrial.GrantToD2,
+            GuestTrial.UseGrantOfD1];
 
-    private static readonly GuestTrial[] hvmTrials = [.. Enum.GetValues<GuestTrial>().Where(t => t != GuestTrial.Domctl)];
+    private static readonly GuestTrial[] hvmTrials = [.. Enum.GetValues<GuestTrial>().Where(t => t is not (GuestTrial.Domctl or GuestTrial.GrantToD2 or GuestTrial.UseGrantOfD1))];
 
     private readonly Lazy<byte[]> image;
     private readonly Func<GuestVariant, byte[]> build;

@@ -28,6 +28,12 @@ public enum GuestTrial
 
     /// <summary>Ends at once with SHUTDOWN_reboot.</summary>
     Reboot,
+
+    /// <summary>PV: grants a page and an event channel to d2, which must try <see cref="UseGrantOfD1"/>, and waits for its answer.</summary>
+    GrantToD2,
+
+    /// <summary>PV: binds the channel and maps the page that d1 offers, answers, notifies.</summary>
+    UseGrantOfD1,
 }
 
 /// <summary>A note of a built-in guest's image that is not the usual one. Neither text nor number: the image does not have it.</summary>

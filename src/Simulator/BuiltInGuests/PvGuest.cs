@@ -43,6 +43,7 @@ public sealed class PvGuest
     private readonly GuestAssembler g;
     private readonly GuestRuntime runtime;
     private readonly PvTrials? trials;
+    private readonly PvExchange? exchange;
     private readonly ulong virtualBase;
     private readonly ulong hypercallPage;
     private readonly ulong sharedInfo;
@@ -65,10 +66,14 @@ public sealed class PvGuest
         waitedPort = data.Reserve(8);
         seenPorts = data.Reserve(8);
         trials = options.Variant.Tries.Count > 0 ? new PvTrials(g, runtime, hypercallPage) : null;
+        exchange = options.Variant.Tries.Any(IsExchange) ? new PvExchange(g, runtime, virtualBase, sharedInfo + PageSize, startInfo, waitedPort) : null;
     }
 
     /// <summary>Assembles the image.</summary>
     public static byte[] Build(PvGuestOptions options) => new PvGuest(options).Build();
+
+    /// <summary>What needs the event callback: after the usual programme, all else is tried before it.</summary>
+    private static bool IsExchange(GuestTrial trial) => trial is GuestTrial.GrantToD2 or GuestTrial.UseGrantOfD1;
 
     /// <summary>Offset of an unsigned long or 32-bit field in start_info, by ABI. Source: xen/include/public/xen.h, struct start_info.</summary>
     private int StartInfo(int wide, int narrow) => g.Wide ? wide : narrow;
@@ -107,7 +112,7 @@ public sealed class PvGuest
             .AddCode(".text", virtualBase + LoadAddress, code)
             .AddCode(".hypercall_page", hypercallPage, page)
             .AddData(".data", g.Data.Address, g.Data.Contents)
-            .AddZeroed(".bss", sharedInfo, PageSize);
+            .AddZeroed(".bss", sharedInfo, exchange is null ? PageSize : 3ul * PageSize);
         byte[] notes = Notes(routines["_start"]);
         if (options.Variant.XenGuestSection is { } legacy)
         {
@@ -160,11 +165,16 @@ public sealed class PvGuest
         g.Call("find_ring");
         SayHello();
         SayVersion();
-        trials?.Emit(options.Variant.Tries);
+        trials?.Emit([.. options.Variant.Tries.Where(t => !IsExchange(t))]);
         MapSharedInfo();
         RegisterCallbacks();
         TakeEventByUpcall();
         TakeTimerEvent();
+        foreach (GuestTrial trial in options.Variant.Tries.Where(IsExchange))
+        {
+            exchange!.Emit(trial);
+        }
+
         runtime.Say("sched_op(shutdown, poweroff): bye");
         g.Jump("poweroff");
     }

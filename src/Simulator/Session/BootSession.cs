@@ -31,9 +31,8 @@ public sealed class BootSession : IDisposable
     private readonly FaultPlan _faults;
     private readonly GuestWatch _watch;
     private readonly ConsoleScript _script;
+    private readonly List<SessionDomain> _domains = [];
     private ToolBoot? _tools;
-    private DomainBuild? _waiting;
-    private ulong _restarts;
 
     public BootSession(SessionOptions options, IReadOnlyList<IEventConsumer> consumers)
     {
@@ -61,6 +60,9 @@ public sealed class BootSession : IDisposable
         get => _watch.AtEntry;
         set => _watch.AtEntry = value;
     }
+
+    /// <summary>The domains of the session in order of creation, the first is the one it is about; dom0 only on its own path.</summary>
+    public IReadOnlyList<SessionDomain> Domains => _domains;
 
     /// <summary>Guest instructions retired.</summary>
     public long Instructions => Xen.Instructions;
@@ -141,26 +143,40 @@ public sealed class BootSession : IDisposable
         if (boot.Outcome.Failed)
             return Refused(boot.Outcome, null);
         if (_options.Path == BootPath.Dom0)
-            return null;
+            _domains.Add(new SessionDomain(_options.Guest) { Id = DomainId.Dom0 });
+        return _options.Path == BootPath.Dom0 && _options.Others.Count == 0 ? null : BuildByTools(stop);
+    }
+
+    /// <summary>xl create for each domain in turn, in dom0, of which on the dom0 path a guest makes the kernel.</summary>
+    private SessionOutcome? BuildByTools(CancellationToken stop)
+    {
         _tools = new ToolBoot(_options, Xen, Events, _faults);
-        return CreateDomain(_tools, stop);
+        foreach (GuestSpec spec in _options.Path == BootPath.Dom0 ? _options.Others : [_options.Guest, .. _options.Others])
+        {
+            SessionDomain domain = new(spec);
+            _domains.Add(domain);
+            if (CreateDomain(_tools, domain, stop) is { } stopped)
+                return stopped;
+        }
+
+        return _options.Paused ? new SessionOutcome(SessionEnd.Paused, _domains.Count == 1 ? "the domain is built and paused" : "the domains are built and paused", 0) : null;
     }
 
     /// <summary>xl create, up to where it begins to wait for the domain's end.</summary>
     /// <returns>Null: the domain may run.</returns>
-    private SessionOutcome? CreateDomain(ToolBoot tools, CancellationToken stop)
+    private SessionOutcome? CreateDomain(ToolBoot tools, SessionDomain domain, CancellationToken stop)
     {
-        DomainCreation creation = tools.Create();
+        bool isGuest = domain == _domains[0] && _options.Path != BootPath.Dom0;
+        DomainCreation creation = isGuest ? tools.Create() : tools.Create(domain.Spec);
         if (Drive(creation.Machine.Step, stop) is { } stopped)
             return stopped with { ToolExitCode = creation.Build.ExitCode };
         if (creation.Machine.Outcome.Failed || creation.Build.ExitCode is > 0)
             return Refused(creation.Machine.Outcome, creation.Build.ExitCode);
-        if (_options.Paused)
-            return new SessionOutcome(SessionEnd.Paused, "the domain is built and paused", creation.Build.ExitCode);
-        if (!_options.XlWaits)
+        domain.Id = isGuest && Subject is { } subject ? subject : creation.Build.Guest.Id;
+        if (_options.Paused || !(isGuest ? _options.XlWaits : domain.Spec.XlWaits))
             return null;
-        _waiting = creation.Build;
-        return Drive(tools.Xl.WaitForDeath(_waiting).Step, stop);
+        domain.Waiting = creation.Build;
+        return Drive(tools.Xl.WaitForDeath(creation.Build).Step, stop);
     }
 
     /// <summary>Takes a machine to its end, stage by stage, with the daemons at work between stages.</summary>
@@ -216,7 +232,7 @@ public sealed class BootSession : IDisposable
     {
         while (_script.Due is { } bytes && Subject is { } domain)
         {
-            if (_tools is null)
+            if (_tools is null || domain == DomainId.Dom0)
                 Xen.TypeOnConsole(bytes);
             else if (!_tools.Daemons.Console.Type(domain, bytes))
                 return;
@@ -228,7 +244,7 @@ public sealed class BootSession : IDisposable
     private SessionOutcome? OutcomeOf(RunStop stop, CancellationToken token) => stop.Reason switch
     {
         RunStopReason.Idle => Ended(SessionEnd.Halted, "the guest halted for good"),
-        RunStopReason.DomainShutdown => stop.Domain == Subject ? AfterShutdown(token) : null,
+        RunStopReason.DomainShutdown => _domains.Find(d => d.Id == stop.Domain) is { } domain ? AfterShutdown(domain, token) : null,
         RunStopReason.InstructionLimit => Ended(SessionEnd.LimitReached, $"the limit of {_options.Limits.Instructions} instructions was reached"),
         RunStopReason.Interrupted => null,
         RunStopReason.TimeLimit => Ended(SessionEnd.LimitReached, $"the limit of {_options.Limits.VirtualNanoseconds / 1_000_000} ms of virtual time was reached"),
@@ -238,33 +254,41 @@ public sealed class BootSession : IDisposable
     };
 
     /// <summary>xl hears of the end by xenstored's watch, does what the configuration says, and perhaps creates the domain again.</summary>
-    /// <returns>Null: the domain has been created again and runs.</returns>
-    private SessionOutcome? AfterShutdown(CancellationToken stop)
+    /// <returns>Null: the domain has been created again and runs, or others still run.</returns>
+    private SessionOutcome? AfterShutdown(SessionDomain domain, CancellationToken stop)
     {
-        SessionOutcome ended = ShutDown();
-        if (_tools is not { } tools || _waiting is not { } xl)
-            return ended;
-        tools.Daemons.Poll();
-        if (!tools.DomainReleased)
-            throw new InvalidOperationException("a domain shut down and xenstored did not say so");
-        tools.DomainReleased = false;
-        StageMachine<DomainBuild> death = tools.Xl.DomainDeath(xl);
-        if (Drive(death.Step, stop) is { } stopped)
-            return stopped;
-        if (death.Outcome.Failed || xl.Restart == RestartType.None || _restarts == _options.Limits.Restarts)
-            return ended;
-        _restarts++;
-        _watch.ExpectAnother();
-        return CreateDomain(tools, stop);
+        domain.Outcome = ShutDown(Xen.FindDomain(domain.Id)?.ShutdownReason);
+        if (_tools is { } tools && domain.Waiting is { } xl)
+        {
+            tools.Daemons.Poll();
+            if (!tools.DomainReleased)
+                throw new InvalidOperationException("a domain shut down and xenstored did not say so");
+            tools.DomainReleased = false;
+            StageMachine<DomainBuild> death = tools.Xl.DomainDeath(xl);
+            if (Drive(death.Step, stop) is { } stopped)
+                return stopped;
+            if (!death.Outcome.Failed && xl.Restart != RestartType.None && domain.Restarts < _options.Limits.Restarts)
+            {
+                domain.Restarts++;
+                domain.Outcome = null;
+                if (domain.Id == Subject)
+                    _watch.ExpectAnother();
+                return CreateDomain(tools, domain, stop);
+            }
+        }
+
+        // dom0's end is the machine's.
+        bool over = domain.Id == DomainId.Dom0 || _domains.TrueForAll(d => d.Outcome is not null);
+        return over ? _domains[0].Outcome ?? domain.Outcome : null;
     }
 
     // Reasons: stable-4.17 xen/include/public/sched.h, SHUTDOWN_*.
-    private SessionOutcome ShutDown() => _watch.ShutdownReason switch
+    private static SessionOutcome ShutDown(uint? reason) => reason switch
     {
         0 => Ended(SessionEnd.PoweredOff, "the guest powered off"),
         1 => Ended(SessionEnd.Rebooted, "the guest asked for a reboot"),
         2 => Ended(SessionEnd.Suspended, "the guest suspended itself"),
-        { } reason => Ended(SessionEnd.Crashed, $"the guest crashed (shutdown reason {reason})"),
+        { } other => Ended(SessionEnd.Crashed, $"the guest crashed (shutdown reason {other})"),
         null => throw new InvalidOperationException("a shutdown without a reason"),
     };
 

@@ -30,9 +30,6 @@ internal sealed class GuestWatch(SessionOptions options) : IEventConsumer
     /// <summary>What <c>until</c> names has been reached.</summary>
     public bool Reached { get; private set; }
 
-    /// <summary>Reason of the subject's shutdown, once it has shut down.</summary>
-    public uint? ShutdownReason { get; private set; }
-
     /// <summary>The first failure that nobody injected, which explains the ones after it; the tools' one before that of a domctl behind it.</summary>
     public StageFailed? FirstFailure { get; private set; }
 
@@ -40,7 +37,7 @@ internal sealed class GuestWatch(SessionOptions options) : IEventConsumer
     public string? Unimplemented { get; private set; }
 
     public bool Wants(Type eventType)
-        => eventType == typeof(DomainCreated) || eventType == typeof(GuestStarted) || eventType == typeof(PageWritten) || eventType == typeof(DomainShutdown)
+        => eventType == typeof(DomainCreated) || eventType == typeof(GuestStarted) || eventType == typeof(PageWritten)
             || eventType == typeof(StageFailed) || eventType == typeof(NotImplementedHere)
             || (eventType == typeof(ConsoleOutput) && options.Until.Kind == UntilKind.Console)
             || (eventType == typeof(HypercallEntered) && options.Until.Kind == UntilKind.Hypercall)
@@ -58,9 +55,6 @@ internal sealed class GuestWatch(SessionOptions options) : IEventConsumer
                 break;
             case PageWritten { What: HypercallPage } written when Xen is not null:
                 _pages.Add(new WrittenHypercallPage(written.Domain, written.Writer, Xen.Memory.Readable(written.Frame.Value).ToArray()));
-                break;
-            case DomainShutdown shutdown when shutdown.Domain == Subject:
-                ShutdownReason = shutdown.Reason;
                 break;
             case NotImplementedHere { Ours: true } missing:
                 Unimplemented ??= $"{missing.Name}: {missing.Detail}";
@@ -97,11 +91,7 @@ internal sealed class GuestWatch(SessionOptions options) : IEventConsumer
     }
 
     /// <summary>The domain is created again: the next one is the subject. What is known of the first start stays.</summary>
-    public void ExpectAnother()
-    {
-        _created = 0;
-        ShutdownReason = null;
-    }
+    public void ExpectAnother() => _created = 0;
 
     private void OnStarted(DomainId id)
     {

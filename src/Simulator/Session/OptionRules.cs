@@ -18,7 +18,9 @@ public static class OptionRules
         { Guest.Type: GuestType.Pvh, Release: XenRelease.V4_0 } => "PVH came after Xen 4.0: use type hvm or xen 4.17",
         { XlWaits: true, Path: BootPath.Dom0 or BootPath.Stubdom } => "on-poweroff, on-reboot and on-crash are for a domain that xl waits for: use the path domu or hvm",
         { Guest.Viridian: true, Guest.Type: not GuestType.Hvm } => "viridian is for guests of type hvm",
-        _ => CheckGuest(o.Guest),
+        { Path: BootPath.Stubdom, Others.Count: > 0 } => "the stub-domain path has its two domains and no others: use the path domu, hvm or dom0",
+        { Host.SupervisorModeKernel: true, Others.Count: > 0 } => "a supervisor-mode hypervisor has no domain but dom0: leave the others out",
+        _ => CheckGuest(o.Guest) ?? o.Others.Select(CheckGuest).FirstOrDefault(wrong => wrong is not null),
     };
 
     /// <summary>What does not fit together in the guest alone.</summary>

@@ -100,6 +100,9 @@ public sealed record GuestSpec
 
     public EndAction? OnCrash { get; init; }
 
+    /// <summary>Whether xl stays to act on the domain's end.</summary>
+    public bool XlWaits => (OnPoweroff ?? OnReboot ?? OnCrash) is not null;
+
     /// <summary>The kernel with the variant built in, once everything about the guest is known.</summary>
     public GuestSpec WithVariant() => BuiltIn is null || Variant.IsShipped ? this : this with { Kernel = new NamedBytes(BuiltIn.Name, BuiltIn.Build(Variant)) };
 }
@@ -181,6 +184,12 @@ public sealed record SessionOptions
 
     public GuestSpec Guest { get; init; } = new();
 
+    /// <summary>
+    /// Further domains of the host, which xl creates in this order, after <see cref="Guest"/> or, on the dom0 path, beside the dom0 that it is.
+    /// Nothing runs before all are built; the session goes on until each has ended.
+    /// </summary>
+    public IReadOnlyList<GuestSpec> Others { get; init; } = [];
+
     /// <summary>A whole xl configuration in place of <see cref="Guest"/>; null: made from it.</summary>
     public DomainConfiguration? Configuration { get; init; }
 
@@ -197,7 +206,7 @@ public sealed record SessionOptions
     public bool DoNotWait { get; init; }
 
     /// <summary>Whether xl stays to act on the domain's end.</summary>
-    public bool XlWaits => Configuration is null ? (Guest.OnPoweroff ?? Guest.OnReboot ?? Guest.OnCrash) is not null : !DoNotWait;
+    public bool XlWaits => Configuration is null ? Guest.XlWaits : !DoNotWait;
 
     /// <summary>Leave the domain paused after building it (<c>xl create -p</c>).</summary>
     public bool Paused { get; init; }

@@ -57,35 +57,38 @@ internal sealed class ToolBoot
 
     public DomainCreation Create() => Xl.CreateDomain(Configuration, _options.Paused);
 
+    /// <summary>Another domain of the host.</summary>
+    public DomainCreation Create(GuestSpec other) => Xl.CreateDomain(Plain(other), _options.Paused);
+
     /// <summary>Null: no such node.</summary>
     public string? ReadStore(string path) => _store.Read(0, path, out string value) == Hypervisor.Public.XenErrno.None ? value : null;
 
-    private static DomainConfiguration ConfigurationFor(SessionOptions options) => options.Path == BootPath.Stubdom ? WithStubdom(options) : Plain(options);
+    private static DomainConfiguration ConfigurationFor(SessionOptions options) => options.Path == BootPath.Stubdom ? WithStubdom(options) : Plain(options.Guest);
 
-    private static DomainConfiguration Plain(SessionOptions options) => new()
+    private static DomainConfiguration Plain(GuestSpec guest) => new()
     {
-        Name = options.Guest.Name,
-        Uuid = DomainUuid.For(options.Guest.Name),
-        Type = options.Guest.Type switch
+        Name = guest.Name,
+        Uuid = DomainUuid.For(guest.Name),
+        Type = guest.Type switch
         {
             GuestType.Pv => DomainType.pv,
             GuestType.Pvh => DomainType.pvh,
             _ => DomainType.hvm,
         },
-        Kernel = Blob(options.Guest.Kernel),
-        Ramdisk = Blob(options.Guest.Ramdisk),
-        CommandLine = options.Guest.CommandLine.Length > 0 ? options.Guest.CommandLine : null,
-        MemoryKiB = options.Guest.MemoryMiB * KiBPerMiB,
-        Vcpus = options.Guest.Vcpus,
-        OnPoweroff = options.Guest.OnPoweroff ?? EndAction.destroy,
-        OnReboot = options.Guest.OnReboot ?? EndAction.restart,
-        OnCrash = options.Guest.OnCrash ?? EndAction.destroy,
-        Features = options.Guest.Features,
-        Viridian = options.Guest.Viridian,
+        Kernel = Blob(guest.Kernel),
+        Ramdisk = Blob(guest.Ramdisk),
+        CommandLine = guest.CommandLine.Length > 0 ? guest.CommandLine : null,
+        MemoryKiB = guest.MemoryMiB * KiBPerMiB,
+        Vcpus = guest.Vcpus,
+        OnPoweroff = guest.OnPoweroff ?? EndAction.destroy,
+        OnReboot = guest.OnReboot ?? EndAction.restart,
+        OnCrash = guest.OnCrash ?? EndAction.destroy,
+        Features = guest.Features,
+        Viridian = guest.Viridian,
     };
 
     /// <summary>An HVM guest whose device model runs in a domain of its own: that PV domain runs the scenario's kernel.</summary>
-    private static DomainConfiguration WithStubdom(SessionOptions options) => Plain(options) with
+    private static DomainConfiguration WithStubdom(SessionOptions options) => Plain(options.Guest) with
     {
         Type = DomainType.hvm,
         Kernel = new NamedBlob("hvm", BuiltInGuest.Find("hvm")!.Image),
