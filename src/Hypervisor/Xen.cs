@@ -19,8 +19,14 @@ namespace XenSim.Hypervisor;
 /// <summary>A machine with Xen on it: memory, domains, and the ways in for dom0's tools and for guests.</summary>
 public sealed partial class Xen : IDisposable
 {
-    /// <summary>Xen itself and the low megabyte lie below this: no domain gets these frames. Unit: frames (16 MiB).</summary>
-    private const ulong ReservedFrames = 0x1000;
+    /// <summary>The smallest machine: Xen's own tables just fit. Unit: MiB.</summary>
+    public const ulong LeastMemoryMiB = 16;
+
+    /// <summary>The same for the 32-bit hypervisor, which keeps the memory below 12 MiB for itself. Unit: MiB.</summary>
+    public const ulong LeastMemoryMiB32 = 20;
+
+    /// <summary>DIRECTMAP_MBYTES: below lie the 32-bit hypervisor and its Xen heap, which no domain gets. Unit: frames (12 MiB).</summary>
+    private const ulong DirectMapFrames = 0xC00;
 
     /// <summary>The first megabyte belongs to DOMID_IO (RELEASE-4.0.4 mm.c: arch_init_memory).</summary>
     private const ulong LowMegabyteFrames = 0x100;
@@ -37,17 +43,19 @@ public sealed partial class Xen : IDisposable
     /// <exception cref="ArgumentException">The options contradict each other or the machine is too small.</exception>
     public Xen(XenOptions options)
     {
-        if (options.MemoryMiB is < 64 or > 1 << 20)
-            throw new ArgumentException("memory must be between 64 MiB and 1 TiB", nameof(options));
+        if (options.MemoryMiB is < LeastMemoryMiB or > 1 << 20)
+            throw new ArgumentException($"memory must be between {LeastMemoryMiB} MiB and 1 TiB", nameof(options));
         if (options.Release != XenRelease.V4_0 && (!options.Host64 || options.SupervisorModeKernel))
             throw new ArgumentException("only 4.0 has a 32-bit hypervisor", nameof(options));
+        if (!options.Host64 && options.MemoryMiB < LeastMemoryMiB32)
+            throw new ArgumentException($"the 32-bit hypervisor needs {LeastMemoryMiB32} MiB", nameof(options));
         if (options.SupervisorModeKernel && options.Host64)
             throw new ArgumentException("supervisor_mode_kernel is an option of the 32-bit hypervisor", nameof(options));
         Options = options;
         Events = options.Events;
         Profile = XenProfile.For(options.Release);
-        Memory = new PhysicalMemory(options.MemoryMiB << 8);
-        Frames = new FrameTable(Memory, ReservedFrames);
+        Memory = new PhysicalMemory(BootMemory.End(options) >> 12);
+        Frames = new FrameTable(Memory, options.Host64 ? LowMegabyteFrames : DirectMapFrames);
         for (ulong f = 0; f < LowMegabyteFrames; f++)
             Frames[new Mfn(f)].Owner = DomainId.Io.Value;
         M2p = new MachineToPhys(Frames, options.Host64);
@@ -91,6 +99,9 @@ public sealed partial class Xen : IDisposable
 
     /// <summary>hvm_funcs, set by start_vmx or start_svm while the host boots; null: no HVM.</summary>
     public HvmFunctionTable? Hvm { get; set; }
+
+    /// <summary>cpu_online_map: processors that the boot brought up. Guests' vCPUs run one at a time all the same.</summary>
+    public int OnlineCpus { get; internal set; } = 1;
 
     /// <summary>Living domains in order of their numbers.</summary>
     public IReadOnlyList<Domain> Domains => _domains;

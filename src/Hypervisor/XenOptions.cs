@@ -41,4 +41,7 @@ public sealed record XenOptions
 
     /// <summary>Fault injection by call name (<c>XEN_DOMCTL_hypercall_init</c>, <c>XENMEM_populate_physmap</c>, <c>mmu_update</c> …).</summary>
     public Func<string, XenErrno?>? CallFaults { get; init; }
+
+    /// <summary>Fault injection by domctl name: the domain that the command is about instead of the one that it names.</summary>
+    public Func<string, DomainId?>? DomctlFaults { get; init; }
 }

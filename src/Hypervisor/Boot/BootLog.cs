@@ -90,7 +90,7 @@ internal static class BootLog
         PrintFadt(c, f, is40);
         c.Print($"ACPI: Local APIC address 0x{f.LocalApicAddress:x}");
         if (is40)
-            PrintProcessor(c, f);
+            PrintProcessors(c, f);
         c.Print($"ACPI: IOAPIC (id[0x00] address[0x{f.IoApicAddress:x8}] gsi_base[0])");
         c.Print($"IOAPIC[0]: apic_id 0, version 32, address 0x{f.IoApicAddress:x}, GSI 0-23");
         foreach (InterruptOverride o in f.Overrides)
@@ -126,11 +126,15 @@ internal static class BootLog
     }
 
     /// <summary>MP_processor_info of 4.0 reads family and model out of a word in which they overlap for large models.</summary>
-    private static void PrintProcessor(BootContext c, HostFirmware f)
+    private static void PrintProcessors(BootContext c, HostFirmware f)
     {
         uint signature = (c.Host.Family << 8) | (c.Host.Model << 4) | c.Host.Stepping;
-        c.Print("ACPI: LAPIC (acpi_id[0x00] lapic_id[0x00] enabled)");
-        c.Print($"Processor #0 {(signature >> 8) & 0xF}:{(signature >> 4) & 0xF} APIC version 20");
+        for (int cpu = 0; cpu < c.Host.Cpus; cpu++)
+        {
+            c.Print($"ACPI: LAPIC (acpi_id[0x{cpu:x2}] lapic_id[0x{cpu:x2}] enabled)");
+            c.Print($"Processor #{cpu} {(signature >> 8) & 0xF}:{(signature >> 4) & 0xF} APIC version 20");
+        }
+
         if (f.LapicNmi)
             c.Print("ACPI: LAPIC_NMI (acpi_id[0xff] dfl dfl lint[0x1])");
     }
@@ -140,6 +144,22 @@ internal static class BootLog
     /// <summary>setup_IO_APIC: the 8259's timer pin found behind the I/O APIC.</summary>
     public static void PrintIoApic(BootContext c) => c.Print(
         ["ENABLING IO-APIC IRQs", " -> Using new ACK method", "..TIMER: vector=0xF0 apic1=0 pin1=2 apic2=-1 pin2=-1"]);
+
+    /// <summary>synchronize_tsc_bp: the model's counters agree.</summary>
+    public static void PrintTscSynchronization(BootContext c)
+        => c.Print(c.Host.Has(CpuFeature.InvariantTsc) ? "TSC is reliable, synchronization unnecessary" : $"checking TSC synchronization across {c.Xen.OnlineCpus} CPUs: passed.");
+
+    /// <summary>console_init_ring, console_init_postirq: half a KiB, twice that for each log level, for each CPU; at least the static ring.</summary>
+    public static void PrintConsoleRing(BootContext c)
+    {
+        const uint staticRing = 16 << 10;
+        int threshold = c.CommandLine.Option("loglvl") is { } level ? Level(level.Split('/')[0]) : 2;
+        uint asked = (uint)c.Host.Cpus << (9 + threshold);
+        uint size = c.Xen.Options.Release == XenRelease.V4_0
+            ? System.Numerics.BitOperations.RoundUpToPowerOf2(asked)
+            : 1u << System.Numerics.BitOperations.Log2(asked);
+        c.Print($"Allocated console ring of {Math.Max(size, staticRing) >> 10} KiB.");
+    }
 
     /// <summary>One dot for every 100 MB boundary whose page is free.</summary>
     public static void PrintScrubbing(BootContext c)

@@ -144,6 +144,21 @@ internal static class CpuVendors
         },
     };
 
+    /// <summary>vmx_cpu_up, svm_cpu_up on a CPU that is not the first: whether it can follow.</summary>
+    public static Stage<BootContext> CpuUp(bool intel, string release, int cpu) => new()
+    {
+        Name = intel ? $"vmx_cpu_up:{cpu}" : $"svm_cpu_up:{cpu}",
+        Source = intel ? $"{release} {Hvm}/vmx/vmcs.c" : $"{release} {Hvm}/svm/svm.c",
+        When = c => c.Xen.Hvm is not null && IsIntel(c) == intel,
+        WhenText = intel ? "HVM enabled, Intel CPU" : "HVM enabled, AMD CPU",
+        Enter = c =>
+        {
+            HostModel processor = c.Host.Processor(cpu);
+            string[]? failure = intel ? VmxCpu.CpuUpFailure(processor, cpu) : SvmCpu.CpuUpFailure(processor, cpu);
+            return failure is null ? StageOutcome.Ok : Fail(c, failure);
+        },
+    };
+
     private static StageOutcome PrintSvmFeatures(BootContext c)
     {
         if (c.StartedHvm is not null)
@@ -152,10 +167,10 @@ internal static class CpuVendors
     }
 
     /// <summary>4.0: vmx_cpu_up and svm_cpu_up return 0; 4.17: -EINVAL. Either way the CPU stays without virtualisation.</summary>
-    private static StageOutcome Fail(BootContext c, string line)
+    private static StageOutcome Fail(BootContext c, string[] lines)
     {
-        c.Print(line);
-        return c.Xen.Options.Release == XenRelease.V4_0 ? StageOutcome.Fail(-1, message: line) : StageOutcome.Fail(XenErrno.EINVAL, line);
+        c.Print(lines);
+        return c.Xen.Options.Release == XenRelease.V4_0 ? StageOutcome.Fail(-1, message: lines[0]) : StageOutcome.Fail(XenErrno.EINVAL, lines[0]);
     }
 
     /// <summary>Not fatal: Xen goes on without HVM.</summary>
@@ -206,7 +221,7 @@ internal static class CpuVendors
         return $"{(modern ? "CPU0: " : "")}{type} machine check reporting enabled";
     }
 
-    private static bool IsIntel(BootContext c) => c.Host.Vendor == CpuVendor.Intel;
+    internal static bool IsIntel(BootContext c) => c.Host.Vendor == CpuVendor.Intel;
 
-    private static bool IsAmd(BootContext c) => c.Host.Vendor == CpuVendor.AMD;
+    internal static bool IsAmd(BootContext c) => c.Host.Vendor == CpuVendor.AMD;
 }

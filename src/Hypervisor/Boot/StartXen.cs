@@ -9,7 +9,7 @@ public static class StartXen
 {
     /// <summary>The declaration for a build: release, word size.</summary>
     public static Stage<BootContext> Tree(XenOptions options)
-        => options.Release == XenRelease.V4_0 ? StartXen40.Tree(options.Host64) : StartXen417.Tree();
+        => options.Release == XenRelease.V4_0 ? StartXen40.Tree(options.Host64, options.Host.Cpus) : StartXen417.Tree(options.Host.Cpus);
 
     internal static Stage<BootContext> Step(string name, string source, Action<BootContext>? work = null) => new()
     {
@@ -23,6 +23,10 @@ public static class StartXen
                 return StageOutcome.Ok;
             },
     };
+
+    /// <summary>A step that can fail.</summary>
+    internal static Stage<BootContext> Check(string name, string source, Func<BootContext, StageOutcome> work)
+        => new() { Name = name, Source = source, Enter = work };
 
     internal static bool HasKernel(BootContext c) => c.Image is not null;
 
@@ -64,11 +68,11 @@ public static class StartXen
         d.UnpauseByController();
     }
 
-    /// <summary>dom0_max_vcpus=, by default as many as CPUs are online: one.</summary>
+    /// <summary>dom0_max_vcpus=, by default as many as CPUs are online.</summary>
     private static uint Dom0MaxVcpus(BootContext c)
     {
         const uint mostLegacy = 32;
         string option = c.CommandLine.Option("dom0_max_vcpus")?.Split('-')[^1] ?? "";
-        return uint.TryParse(option, System.Globalization.CultureInfo.InvariantCulture, out uint n) && n > 0 ? Math.Min(n, mostLegacy) : 1;
+        return uint.TryParse(option, System.Globalization.CultureInfo.InvariantCulture, out uint n) && n > 0 ? Math.Min(n, mostLegacy) : (uint)c.Xen.OnlineCpus;
     }
 }

@@ -16,9 +16,9 @@ internal static class StartXen40
     /// <summary>From <c>_end</c> of the golden 32-bit build to 12 MiB. Unit: kB.</summary>
     private const int XenHeapKb = 8756;
 
-    public static Stage<BootContext> Tree(bool host64) => Step("__start_xen", Setup) with
+    public static Stage<BootContext> Tree(bool host64, int cpus) => Step("__start_xen", Setup) with
     {
-        Calls = [.. Early(host64), .. Memory(host64), .. Platform(host64), .. Processors(host64), .. Domains(host64)],
+        Calls = [.. Early(host64), .. Memory(host64), .. Platform(host64), .. Processors(host64, cpus), .. Domains(host64)],
         OnCalleeFailure = (c, failure) => ConstructionFailed(c, failure, "Could not set up DOM0 guest OS"),
     };
 
@@ -32,10 +32,14 @@ internal static class StartXen40
         Step("ns16550_init", "RELEASE-4.0.4 xen/drivers/char/ns16550.c"),
         Step("console_init_preirq", "RELEASE-4.0.4 xen/drivers/char/console.c", BootLog.PrintVersion),
         Step("__start_xen:loader", Setup, BootLog.PrintLoader),
-        Step("init_e820", $"{Arch}/e820.c", BootLog.PrintMemoryMap),
+        Step("init_e820", $"{Arch}/e820.c", c =>
+        {
+            BootMemory.Clip(c);
+            BootLog.PrintMemoryMap(c);
+        }),
         Step("kexec_reserve_area", Setup),
-        Step("bzimage_headroom", $"{Arch}/bzimage.c") with { When = HasKernel, WhenText = "a dom0 kernel" },
-        .. host64 ? (Stage<BootContext>[])[Step("__start_xen:relocate", Setup)] : [],
+        Step("bzimage_headroom", $"{Arch}/bzimage.c", Dom0BzImage.Headroom) with { When = HasKernel, WhenText = "a dom0 kernel" },
+        Check("__start_xen:relocate", Setup, Relocation.Move40),
         Step("init_boot_pages", $"{Common}/page_alloc.c", BootMemory.GiveToAllocator),
         Step("memguard_init", $"{Arch}/mm.c"),
         Step("__start_xen:System_RAM", Setup, BootLog.PrintSystemRam),
@@ -54,7 +58,7 @@ internal static class StartXen40
         .. host64 ? (Stage<BootContext>[])[Step("vesa_init", "RELEASE-4.0.4 xen/drivers/video/vesa.c")] : [],
         Step("softirq_init", $"{Common}/softirq.c"),
         CpuVendors.EarlyCpuInit40(host64),
-        Step("paging_init", $"{Arch}/{(host64 ? "x86_64" : "x86_32")}/mm.c"),
+        Check("paging_init", $"{Arch}/{(host64 ? "x86_64" : "x86_32")}/mm.c", BootMemory.CheckTables),
         Step("tboot_probe", $"{Arch}/tboot.c"),
         Step("check_x2apic_preenabled", $"{Arch}/apic.c"),
         Step("memguard_guard_stack", $"{Arch}/mm.c"),
@@ -91,7 +95,7 @@ internal static class StartXen40
         }),
     ];
 
-    private static Stage<BootContext>[] Processors(bool host64) =>
+    private static Stage<BootContext>[] Processors(bool host64, int cpus) =>
     [
         CpuVendors.IdentifyCpu40,
         Step("iommu_setup", "RELEASE-4.0.4 xen/drivers/passthrough/iommu.c", c =>
@@ -100,11 +104,26 @@ internal static class StartXen40
                 c.Print("AMD-Vi: IOMMU not found!");
             c.Print("I/O virtualisation disabled");
         }),
-        Step("smp_prepare_cpus", $"{Arch}/smpboot.c", c =>
+        Step("smp_prepare_cpus", $"{Arch}/smpboot.c") with
         {
-            c.Print("Total of 1 processors activated.");
-            BootLog.PrintIoApic(c);
-        }),
+            Calls =
+            [
+                Step("smp_boot_cpus", $"{Arch}/smpboot.c") with
+                {
+                    Calls =
+                    [
+                        .. SecondaryCpus.Boot40(cpus),
+                        Step("smpboot_setup_io_apic", $"{Arch}/smpboot.c", c =>
+                        {
+                            c.Print($"Total of {c.Xen.OnlineCpus} processors activated.");
+                            BootLog.PrintIoApic(c);
+                        }),
+                        Step("synchronize_tsc_bp", $"{Arch}/smpboot.c", BootLog.PrintTscSynchronization)
+                            with { When = c => c.Xen.OnlineCpus > 1, WhenText = "several CPUs" },
+                    ],
+                },
+            ],
+        },
         Step("spin_debug_enable", $"{Common}/spinlock.c"),
         Step("init_xen_time", $"{Arch}/time.c", c =>
         {
@@ -112,8 +131,8 @@ internal static class StartXen40
             c.Print("Platform timer is 100.000MHz HPET");
         }),
         Step("initialize_keytable", $"{Common}/keyhandler.c"),
-        Step("console_init_postirq", "RELEASE-4.0.4 xen/drivers/char/console.c", c => c.Print("Allocated console ring of 16 KiB.")),
-        Step("smp_cpus_done", $"{Arch}/smpboot.c", c => c.Print("Brought up 1 CPUs")),
+        Step("console_init_postirq", "RELEASE-4.0.4 xen/drivers/char/console.c", BootLog.PrintConsoleRing),
+        Step("smp_cpus_done", $"{Arch}/smpboot.c", c => c.Print($"Brought up {c.Xen.OnlineCpus} CPUs")),
         Step("do_initcalls", Setup, c =>
         {
             c.Print("ACPI sleep modes: S3");

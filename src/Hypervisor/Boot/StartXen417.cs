@@ -1,7 +1,6 @@
 using XenSim.Hypervisor.Boot.Dom0;
 using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.Public;
-using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Hypervisor.Public.Stages;
 using static XenSim.Hypervisor.Boot.StartXen;
 
@@ -15,13 +14,13 @@ internal static class StartXen417
     private const string Drivers = "stable-4.17 xen/drivers";
     private const string Setup = Arch + "/setup.c";
 
-    /// <summary>Room for Xen's image at the top of low memory, as the oracle's build took it. Unit: bytes.</summary>
-    private const ulong ImageSize = 6 << 20;
-    private const ulong SuperpageMask = (2 << 20) - 1;
+    /// <summary>nr_irqs_gsi of one I/O APIC, and NR_DYNAMIC_VECTORS.</summary>
+    private const int GlobalInterrupts = 24;
+    private const int DynamicVectors = 208;
 
-    public static Stage<BootContext> Tree() => Step("__start_xen", Setup) with
+    public static Stage<BootContext> Tree(int cpus) => Step("__start_xen", Setup) with
     {
-        Calls = [.. Early(), .. Memory(), .. Platform(), .. Processors(), .. Domains()],
+        Calls = [.. Early(), .. Memory(), .. Platform(), .. Processors(cpus), .. Domains()],
         OnCalleeFailure = (c, failure) => ConstructionFailed(c, failure, "Could not set up DOM0 guest OS"),
     };
 
@@ -44,8 +43,8 @@ internal static class StartXen417
         CpuVendors.EarlyCpuInit417,
         Step("init_e820", $"{Arch}/e820.c", BootLog.PrintMemoryMap),
         Step("kexec_reserve_area", Setup),
-        Step("bzimage_headroom", $"{Arch}/bzimage.c") with { When = HasKernel, WhenText = "a dom0 kernel" },
-        Step("move_memory", Setup, PrintRelocation),
+        Step("bzimage_headroom", $"{Arch}/bzimage.c", Dom0BzImage.Headroom) with { When = HasKernel, WhenText = "a dom0 kernel" },
+        Check("move_memory", Setup, Relocation.Move417),
         Step("init_boot_pages", $"{Common}/page_alloc.c", BootMemory.GiveToAllocator),
         Step("__start_xen:System_RAM", Setup, BootLog.PrintSystemRam),
     ];
@@ -61,7 +60,7 @@ internal static class StartXen417
         Step("console_init_ring", $"{Drivers}/char/console.c"),
         Step("vesa_init", $"{Drivers}/video/vesa.c"),
         Step("tasklet_subsys_init", $"{Common}/tasklet.c"),
-        Step("paging_init", $"{Arch}/x86_64/mm.c"),
+        Check("paging_init", $"{Arch}/x86_64/mm.c", BootMemory.CheckTables),
         Step("tboot_probe", $"{Arch}/tboot.c"),
     ];
 
@@ -74,12 +73,12 @@ internal static class StartXen417
         Step("acpi_iommu_init", $"{Drivers}/passthrough/iommu.c"),
         Step("generic_apic_probe", $"{Arch}/genapic/probe.c", c => c.Print("Using APIC driver default")),
         Step("acpi_boot_init", $"{Arch}/acpi/boot.c", BootLog.PrintAcpiBoot),
-        Step("get_smp_config", $"{Arch}/mpparse.c", c => c.Print("SMP: Allowing 1 CPUs (0 hotplug CPUs)")),
+        Step("get_smp_config", $"{Arch}/mpparse.c", c => c.Print($"SMP: Allowing {c.Host.Cpus} CPUs (0 hotplug CPUs)")),
         Step("zap_low_mappings", $"{Arch}/x86_64/mm.c"),
         Step("init_apic_mappings", $"{Arch}/apic.c"),
         Step("normalise_cpu_order", Setup),
         Step("init_cpu_to_node", $"{Arch}/numa.c"),
-        Step("init_irq_data", $"{Arch}/irq.c", c => c.Print("IRQ limits: 24 GSI, 184 MSI/MSI-X")),
+        Step("init_irq_data", $"{Arch}/irq.c", c => c.Print($"IRQ limits: {GlobalInterrupts} GSI, {(c.Host.Cpus * DynamicVectors) - GlobalInterrupts} MSI/MSI-X")),
         Step("x2apic_bsp_setup", $"{Arch}/apic.c", c => c.Print("Switched to APIC driver x2apic_mixed"))
             with { When = c => c.Host.Has(CpuFeature.X2Apic), WhenText = "x2APIC in CPUID" },
         Step("init_IRQ", $"{Arch}/i8259.c"),
@@ -88,7 +87,7 @@ internal static class StartXen417
         Step("tsx_init", $"{Arch}/tsx.c"),
     ];
 
-    private static Stage<BootContext>[] Processors() =>
+    private static Stage<BootContext>[] Processors(int cpus) =>
     [
         CpuVendors.IdentifyCpu417,
         Step("init_speculation_mitigations", $"{Arch}/spec_ctrl.c", PrintSpeculation),
@@ -117,16 +116,21 @@ internal static class StartXen417
         Step("spin_debug_enable", $"{Common}/spinlock.c"),
         Step("init_xen_time", $"{Arch}/time.c", c => c.Print("TSC only partially writable")),
         Step("initialize_keytable", $"{Common}/keyhandler.c"),
-        Step("console_init_postirq", $"{Drivers}/char/console.c", c => c.Print("Allocated console ring of 16 KiB.")),
+        Step("console_init_postirq", $"{Drivers}/char/console.c", BootLog.PrintConsoleRing),
         Step("do_presmp_initcalls", $"{Common}/kernel.c", c => c.Print($"mwait-idle: does not run on family {c.Host.Family} model {c.Host.Model}"))
             with { Calls = [CpuVendors.HvmEnable417] },
         Step("alternative_branches", $"{Arch}/alternative.c", PrintAlternatives),
-        Step("smp_cpus_done", $"{Arch}/smpboot.c", c => c.Print("Brought up 1 CPUs")),
+        .. SecondaryCpus.Boot417(cpus),
+        Step("smp_cpus_done", $"{Arch}/smpboot.c", c => c.Print($"Brought up {c.Xen.OnlineCpus} CPUs")),
         Step("do_initcalls", $"{Common}/kernel.c", c =>
         {
             c.Print("Scheduling granularity: cpu, 1 CPU per sched-resource");
             PrintCredit2(c);
-            c.Print(["Adding cpu 0 to runqueue 0", " First cpu on runqueue, activating", "mcheck_poll: Machine check polling timer started."]);
+            c.Print(["Adding cpu 0 to runqueue 0", " First cpu on runqueue, activating"]);
+            c.Print(Enumerable.Range(1, c.Xen.OnlineCpus - 1).Select(cpu => $"Adding cpu {cpu} to runqueue 0"));
+            c.Print("mcheck_poll: Machine check polling timer started.");
+            if (c.Xen.OnlineCpus > 1)
+                PrintMemoryTypes(c);
         }),
         Step("tboot_protect_mem_regions", $"{Arch}/tboot.c"),
         Step("init_guest_cpu_policies", $"{Arch}/cpuid.c", c => c.Print(
@@ -145,7 +149,7 @@ internal static class StartXen417
                 Step("domain_create", $"{Common}/domain.c", c =>
                 {
                     CreateDom0(c);
-                    c.Print("d0 has maximum 208 PIRQs");
+                    PrintPirqs(c);
                 }).OrPanic(failure => $"Error creating d0: {failure.Errno.ToResult()}"),
                 Step("init_dom0_cpuid_policy", $"{Arch}/cpuid.c"),
                 Step("alloc_dom0_vcpu0", $"{Arch}/dom0_build.c", AddFirstVcpu).OrPanic(_ => "Error creating d0v0"),
@@ -174,13 +178,6 @@ internal static class StartXen417
         }),
     ];
 
-    /// <summary>Xen moves itself below the top of low memory, to a 2 MiB boundary.</summary>
-    private static void PrintRelocation(BootContext c)
-    {
-        ulong top = c.MemoryMap.Where(e => e.Type == E820Type.RAM && e.End <= 1ul << 32).Max(e => e.End);
-        c.Print($"New Xen image base address: 0x{(top & ~SuperpageMask) - ImageSize:x}");
-    }
-
     /// <summary>A host without any mitigation in hardware, as the shipped models are; what the build brings is the oracle build's.</summary>
     private static void PrintSpeculation(BootContext c) => c.Print(
     [
@@ -195,6 +192,22 @@ internal static class StartXen417
         "Initializing Credit2 scheduler", " load_precision_shift: 18", " load_window_shift: 30", " underload_balance_tolerance: 0",
         " overload_balance_tolerance: -3", " runqueues arrangement: socket", " cap enforcement granularity: 10ms",
         "load tracking window length 1073741824 ns",
+    ]);
+
+    /// <summary>arch_hwdom_irqs: bounded by nr_irqs, and by the bit length of the number of CPUs that are or could be dom0's.</summary>
+    private static void PrintPirqs(BootContext c)
+    {
+        int n = Math.Min(System.Numerics.BitOperations.Log2((uint)c.Host.Cpus) + 1, (int)c.Dom0!.MaxVcpus);
+        c.Print($"d0 has maximum {Math.Min(GlobalInterrupts + (n * DynamicVectors), c.Host.Cpus * DynamicVectors)} PIRQs");
+    }
+
+    /// <summary>mtrr_state_warn: the recorded machines' firmware sets the first processor's memory types only.</summary>
+    private static void PrintMemoryTypes(BootContext c) => c.Print(
+    [
+        "mtrr: your CPUs had inconsistent fixed MTRR settings", "mtrr: your CPUs had inconsistent variable MTRR settings",
+        "mtrr: your CPUs had inconsistent MTRRdefType settings", "mtrr: probably your BIOS does not setup all CPUs.", "mtrr: corrected configuration.",
+        "MTRR default type: write-back", "MTRR fixed ranges enabled:", "  00000-9ffff write-back", "  a0000-bffff uncachable", "  c0000-fffff write-protect",
+        "MTRR variable ranges enabled:", "  0 base 00c0000000 mask ffc0000000 uncachable", .. Enumerable.Range(1, 7).Select(i => $"  {i} disabled"),
     ]);
 
     /// <summary>Addresses of the oracle's build.</summary>

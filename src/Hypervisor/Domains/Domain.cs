@@ -106,6 +106,18 @@ public sealed class Domain : IDisposable
     /// <summary>compat: a 32-bit PV guest on the 64-bit hypervisor (is_pv_32on64_domain).</summary>
     public bool IsCompat => Is32BitPv && Host64;
 
+    /// <summary>physaddr_bitsize: what a compat guest's machine-to-physical table covers; 0: all of this machine.</summary>
+    /// <remarks>Source: RELEASE-4.0.4 xen/arch/x86/x86_64/mm.c: domain_set_alloc_bitsize.</remarks>
+    public int PhysicalAddressBits
+        => IsCompat && XenMappings.M2pEntries32 < Xen.Frames.FrameCount ? System.Numerics.BitOperations.Log2(XenMappings.M2pEntries32) + 12 : 0;
+
+    /// <summary>domain_clamp_alloc_bitsize; 0 = no restriction, in and out.</summary>
+    internal int ClampAllocationBits(int bits)
+    {
+        int own = PhysicalAddressBits;
+        return own == 0 || (bits != 0 && bits < own) ? bits : own;
+    }
+
     /// <summary>Page-table levels the guest manages itself.</summary>
     public int PagingLevels => Is32BitPv ? 3 : 4;
 

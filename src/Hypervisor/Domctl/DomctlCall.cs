@@ -102,6 +102,8 @@ internal static class DomctlCall
             return d.Finish(XenErrno.EFAULT);
         if (d.Request.InterfaceVersion != InterfaceVersions.Domctl(xen.Profile.Release))
             return d.Finish(XenErrno.EACCES);
+        if (xen.Options.DomctlFaults?.Invoke(XenNames.Domctl(d.Request.Cmd)) is { } other)
+            d.Request.Domain = other.Value;
         d.Target = xen.FindDomain(new DomainId(d.Request.Domain));
         bool needsTarget = d.Command is not (DomctlCommand.createdomain or DomctlCommand.getdomaininfo);
         if (xen.Profile.DomctlLooksUpTargetFirst && needsTarget && d.Target is null)

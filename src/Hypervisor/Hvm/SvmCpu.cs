@@ -24,9 +24,9 @@ internal static class SvmCpu
     private const int Nrips = 3;
     private const int DecodeAssists = 7;
 
-    /// <summary>svm_cpu_up: null when SVM is on, else the line that it prints before it gives up.</summary>
-    public static string? CpuUpFailure(HostModel host, int cpu)
-        => (host.Msrs.GetValueOrDefault(Msr.VmCr) & SvmeDisable) != 0 ? $"CPU{cpu}: AMD SVM Extension is disabled in BIOS." : null;
+    /// <summary>svm_cpu_up: null when SVM is on, else what it prints before it gives up.</summary>
+    public static string[]? CpuUpFailure(HostModel host, int cpu)
+        => (host.Msrs.GetValueOrDefault(Msr.VmCr) & SvmeDisable) != 0 ? [$"CPU{cpu}: AMD SVM Extension is disabled in BIOS."] : null;
 
     /// <summary>hvm_asid_init by svm_asid_init: EBX of the feature leaf is the number of ASIDs.</summary>
     public static string AsidLine(HostModel host) => $"HVM: ASIDs {(host.Cpuid(FeatureLeaf, 0).Ebx <= 1 ? "dis" : "en")}abled.";

@@ -73,8 +73,10 @@ internal static class SysctlCall
 
     private static void PhysInfo40(Xen xen, ref SysctlPhysInfoV40 i)
     {
-        i.ThreadsPerCore = i.CoresPerSocket = i.NrCpus = 1;
-        i.MaxNodeId = i.MaxCpuId = 0;
+        i.ThreadsPerCore = 1;
+        i.CoresPerSocket = i.NrCpus = (uint)xen.OnlineCpus;
+        i.MaxNodeId = 0;
+        i.MaxCpuId = (uint)xen.OnlineCpus - 1;
         i.CpuKhz = (uint)xen.Options.Host.CpuKhz;
         i.TotalPages = xen.Frames.FrameCount;
         i.FreePages = xen.Frames.Allocator.FreeCount;
@@ -85,8 +87,10 @@ internal static class SysctlCall
 
     private static void PhysInfo417(Xen xen, ref SysctlPhysInfoV417 i)
     {
-        i.ThreadsPerCore = i.CoresPerSocket = i.NrCpus = i.NrNodes = 1;
-        i.MaxCpuId = i.MaxNodeId = 0;
+        i.ThreadsPerCore = i.NrNodes = 1;
+        i.CoresPerSocket = i.NrCpus = (uint)xen.OnlineCpus;
+        i.MaxNodeId = 0;
+        i.MaxCpuId = (uint)xen.Options.Host.Cpus - 1;
         i.CpuKhz = (uint)xen.Options.Host.CpuKhz;
         i.Capabilities = (uint)(PhysicalCapabilities.pv | PhysicalCapabilities.gnttab_v1
             | (xen.Hvm is null ? 0 : PhysicalCapabilities.hvm) | (xen.Hvm is { HapSupported: true } ? PhysicalCapabilities.hap : 0));
@@ -168,9 +172,14 @@ internal static class SysctlCall
 
     private static XenErrno CpuTopology(HypercallCall c, ref SysctlCpuTopoInfo i)
     {
-        if (i.NumCpus > 0 && i.Cputopo != 0 && !c.Memory.TryWriteStruct(new VirtualAddress(i.Cputopo), default(SysctlCpuTopo)))
-            return XenErrno.EFAULT;
-        i.NumCpus = 1;
+        uint cpus = (uint)c.Xen.OnlineCpus;
+        for (uint cpu = 0; cpu < Math.Min(i.NumCpus, cpus) && i.Cputopo != 0; cpu++)
+        {
+            if (!c.Memory.TryWriteStruct(new VirtualAddress(i.Cputopo + (cpu * WireMemory.SizeOf<SysctlCpuTopo>())), new SysctlCpuTopo { Core = cpu }))
+                return XenErrno.EFAULT;
+        }
+
+        i.NumCpus = cpus;
         return XenErrno.None;
     }
 

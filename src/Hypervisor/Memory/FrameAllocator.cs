@@ -4,12 +4,19 @@ using XenSim.Hypervisor.Public;
 namespace XenSim.Hypervisor.Memory;
 
 /// <summary>
-/// The host's free memory: deterministic, and scattered like a real heap that has been in use. Order-9 extents come from the
-/// top downwards (seen: oracle, populate_physmap of grub-pv64); single frames come scattered out of one opened extent.
+/// The host's free memory: deterministic, and scattered like a real heap that has been in use. As in Xen, a zone is the frames
+/// whose numbers have the same highest bit, the highest zone that a request may use gives first, and within a zone a partly used
+/// extent is broken before a whole one. Extents come from a zone's top downwards (seen: oracle, populate_physmap of grub-pv64);
+/// single frames come scattered out of one opened extent.
 /// </summary>
+/// <remarks>Source: RELEASE-4.0.4 xen/common/page_alloc.c: alloc_heap_pages, page_to_zone, bits_to_zone; stable-4.17 get_free_buddy.</remarks>
 public sealed class FrameAllocator
 {
-    private const int ChunkFrames = 512;
+    /// <summary>MAX_ORDER of x86, CONFIG_PAGEALLOC_MAX_ORDER: no larger extent exists.</summary>
+    internal const int MaxOrder = 18;
+
+    private const int ChunkOrder = 9;
+    private const int ChunkFrames = 1 << ChunkOrder;
     private const int WordsPerChunk = ChunkFrames / 64;
 
     // Odd, so that n * Stride mod 512 visits every frame of a chunk once; no run of neighbours is handed out in order.
@@ -19,7 +26,9 @@ public sealed class FrameAllocator
     // One bit per frame, set = free.
     private readonly ulong[] _free;
     private readonly ushort[] _freeInChunk;
-    private int _open = -1;
+
+    // The chunk that single frames of a zone come from, by zone; -1: none yet.
+    private readonly int[] _open;
 
     internal FrameAllocator(ulong frameCount, ulong reservedBelow)
     {
@@ -27,6 +36,8 @@ public sealed class FrameAllocator
         int chunks = (int)((frameCount + ChunkFrames - 1) / ChunkFrames);
         _free = new ulong[chunks * WordsPerChunk];
         _freeInChunk = new ushort[chunks];
+        _open = new int[Zone(Math.Max(frameCount, ChunkFrames)) + 1];
+        Array.Fill(_open, -1);
         _free.AsSpan().Fill(ulong.MaxValue);
         Array.Fill(_freeInChunk, (ushort)ChunkFrames);
         FreeCount = (ulong)chunks * ChunkFrames;
@@ -50,17 +61,36 @@ public sealed class FrameAllocator
     public bool TryAllocate(int order, out Mfn first, int addressBits = 0, ulong avoid = ulong.MaxValue)
     {
         ulong limit = addressBits is > 12 and < 64 ? Math.Min(FrameCount, 1UL << (addressBits - 12)) : FrameCount;
-        ulong? found = order switch
+        for (int zone = Math.Min(_open.Length - 1, Zone(limit - 1)); zone >= 0 && order <= MaxOrder; zone--)
         {
-            0 => FindFrame(limit, avoid),
-            < 9 => FindRun(order, limit, avoid),
-            _ => FindChunks(order, limit, avoid),
-        };
-        first = found is { } f ? new Mfn(f) : Mfn.Invalid;
-        if (found is null)
-            return false;
-        Take(found.Value, order);
-        return true;
+            if (FindInZone(zone, order, limit, avoid) is not { } found)
+                continue;
+            first = new Mfn(found);
+            Take(found, order);
+            return true;
+        }
+
+        first = Mfn.Invalid;
+        return false;
+    }
+
+    /// <summary>What Xen takes for its own tables before anything else lies in memory: a frame or a superpage in the lowest chunk that has it.</summary>
+    internal bool TryAllocateLowest(bool superpage, out Mfn first)
+    {
+        for (int c = 0; c < _freeInChunk.Length; c++)
+        {
+            ulong? found = !superpage ? FrameIn(c, FrameCount, ulong.MaxValue)
+                : _freeInChunk[c] == ChunkFrames ? (ulong)c * ChunkFrames
+                : null;
+            if (found is null)
+                continue;
+            first = new Mfn(found.Value);
+            Take(found.Value, superpage ? ChunkOrder : 0);
+            return true;
+        }
+
+        first = Mfn.Invalid;
+        return false;
     }
 
     /// <summary>Takes given frames out of the heap, for what boot places itself. False if one of them is not free.</summary>
@@ -106,26 +136,42 @@ public sealed class FrameAllocator
         FreeCount -= 1UL << order;
     }
 
-    private ulong? FindFrame(ulong limit, ulong avoid)
-    {
-        if (_open >= 0 && FrameIn(_open, limit, avoid) is { } inOpen)
-            return inOpen;
+    /// <summary>Number of the zone of a frame; the frames of the first chunk are one.</summary>
+    private static int Zone(ulong frame) => Math.Max(0, BitOperations.Log2(frame) + 1 - ChunkOrder);
 
-        // Partly used chunks first, so that whole ones stay for superpages.
+    private ulong? FindInZone(int zone, int order, ulong limit, ulong avoid)
+    {
+        int firstChunk = zone == 0 ? 0 : 1 << (zone - 1);
+        int lastChunk = Math.Min(1 << zone, _freeInChunk.Length) - 1;
+        return order switch
+        {
+            0 => FindFrame(zone, firstChunk, lastChunk, limit, avoid),
+            < ChunkOrder => FindRun(order, firstChunk, lastChunk, limit, avoid),
+            _ => FindChunks(order, firstChunk, lastChunk, limit, avoid),
+        };
+    }
+
+    private ulong? FindFrame(int zone, int firstChunk, int lastChunk, ulong limit, ulong avoid)
+    {
+        if (_open[zone] >= 0 && FrameIn(_open[zone], limit, avoid) is { } inOpen)
+            return inOpen;
         for (int pass = 0; pass < 2; pass++)
         {
-            for (int c = _freeInChunk.Length - 1; c >= 0; c--)
+            for (int c = lastChunk; c >= firstChunk; c--)
             {
-                bool whole = _freeInChunk[c] == ChunkFrames;
-                if (_freeInChunk[c] == 0 || whole != (pass == 1) || FrameIn(c, limit, avoid) is not { } found)
+                if (!IsCandidate(c, 1, pass) || FrameIn(c, limit, avoid) is not { } found)
                     continue;
-                _open = c;
+                _open[zone] = c;
                 return found;
             }
         }
 
         return null;
     }
+
+    /// <summary>Partly used chunks in the first pass, so that whole ones stay for superpages; whole ones in the second.</summary>
+    private bool IsCandidate(int chunk, ulong frames, int pass)
+        => _freeInChunk[chunk] >= frames && (_freeInChunk[chunk] == ChunkFrames) == (pass == 1);
 
     private ulong? FrameIn(int chunk, ulong limit, ulong avoid)
     {
@@ -142,44 +188,44 @@ public sealed class FrameAllocator
         return null;
     }
 
-    private ulong? FindRun(int order, ulong limit, ulong avoid)
+    private ulong? FindRun(int order, int firstChunk, int lastChunk, ulong limit, ulong avoid)
     {
         ulong size = 1UL << order;
-        ulong mask = order == 6 ? ulong.MaxValue : (1UL << (int)Math.Min(size, 63)) - 1;
-        for (int c = _freeInChunk.Length - 1; c >= 0; c--)
+        for (int pass = 0; pass < 2; pass++)
         {
-            if (_freeInChunk[c] < size)
-                continue;
-            for (ulong f = ((ulong)c + 1) * ChunkFrames; f > (ulong)c * ChunkFrames;)
+            for (int c = lastChunk; c >= firstChunk; c--)
             {
-                f -= size;
-                if (f + size <= limit && f != avoid && RunIsFree(f, size, mask))
-                    return f;
+                if (IsCandidate(c, size, pass) && RunIn(c, size, limit, avoid) is { } found)
+                    return found;
             }
         }
 
         return null;
     }
 
-    private bool RunIsFree(ulong first, ulong size, ulong mask)
+    private ulong? RunIn(int chunk, ulong size, ulong limit, ulong avoid)
     {
-        if (size < 64)
-            return (_free[first >> 6] >> (int)(first & 63) & mask) == mask;
-        for (ulong w = first >> 6; w < (first + size) >> 6; w++)
+        for (ulong f = ((ulong)chunk + 1) * ChunkFrames; f > (ulong)chunk * ChunkFrames;)
         {
-            if (BitOperations.PopCount(_free[w]) != 64)
-                return false;
+            f -= size;
+            if (f + size <= limit && f != avoid && RunIsFree(f, size))
+                return f;
         }
 
-        return true;
+        return null;
     }
 
-    private ulong? FindChunks(int order, ulong limit, ulong avoid)
+    private bool RunIsFree(ulong first, ulong size)
     {
-        if (order > 30)
-            return null;
-        int run = 1 << (order - 9);
-        for (int c = (_freeInChunk.Length / run * run) - run; c >= 0; c -= run)
+        if (size < 64)
+            return (_free[first >> 6] >> (int)(first & 63) & ((1UL << (int)size) - 1)) == (1UL << (int)size) - 1;
+        return _free.AsSpan((int)(first >> 6), (int)(size >> 6)).IndexOfAnyExcept(ulong.MaxValue) < 0;
+    }
+
+    private ulong? FindChunks(int order, int firstChunk, int lastChunk, ulong limit, ulong avoid)
+    {
+        int run = 1 << (order - ChunkOrder);
+        for (int c = ((lastChunk + 1) / run * run) - run; c >= firstChunk; c -= run)
         {
             ulong first = (ulong)c * ChunkFrames;
             if (first + ((ulong)run * ChunkFrames) > limit || first == avoid)

@@ -58,7 +58,7 @@ public sealed class MachineToPhys
         List<Mfn> superpages = [];
         for (ulong bytes = 0; bytes < frames.FrameCount * entrySize; bytes += FramesPerSuperpage * PhysicalMemory.FrameSize)
         {
-            if (!frames.Allocator.TryAllocate(9, out Mfn first))
+            if (!frames.Allocator.TryAllocateLowest(superpage: true, out Mfn first))
                 throw new InvalidOperationException("the host has no memory for the machine-to-physical table");
             for (ulong i = 0; i < FramesPerSuperpage; i++)
             {

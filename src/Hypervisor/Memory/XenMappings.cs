@@ -16,6 +16,11 @@ public sealed class XenMappings
     /// <summary>MACH2PHYS of 32-bit guests, on both hypervisors.</summary>
     public const ulong M2pStart32 = 0xF580_0000;
 
+    /// <summary>MACH2PHYS_COMPAT_NR_ENTRIES: up to MACH2PHYS_COMPAT_VIRT_END. Unit: frames.</summary>
+    public const ulong M2pEntries32 = (M2pEnd32 - M2pStart32) >> 2;
+
+    private const ulong M2pEnd32 = 0xFFE0_0000;
+
     /// <summary>PERDOMAIN_VIRT_START: L4 slot 260; on the 32-bit hypervisor the 8 MiB below the direct map.</summary>
     public const ulong PerDomainStart64 = 0xFFFF_8200_0000_0000;
     public const ulong PerDomainStart32 = 0xFE80_0000;
@@ -66,6 +71,15 @@ public sealed class XenMappings
     {
         if (!_frames.Allocator.TryAllocate(0, out Mfn mfn, addressBits))
             throw new InvalidOperationException("the host is out of memory for Xen's own tables");
+        return OwnFrame(mfn);
+    }
+
+    /// <summary>The same before the boot has moved anything to the top of memory.</summary>
+    private Mfn AllocateBootFrame()
+        => _frames.Allocator.TryAllocateLowest(superpage: false, out Mfn mfn) ? OwnFrame(mfn) : throw new InvalidOperationException("the host is out of memory for Xen's own tables");
+
+    private Mfn OwnFrame(Mfn mfn)
+    {
         _frames.AssignToXen(mfn);
         _frames.Memory.Writable(mfn.Value).Clear();
         return mfn;
@@ -164,11 +178,11 @@ public sealed class XenMappings
 
     private Mfn BuildM2pTables()
     {
-        Mfn l3 = AllocateXenFrame();
+        Mfn l3 = AllocateBootFrame();
         IReadOnlyList<Mfn> superpages = _xen.M2p.Frames;
         for (int i = 0; i < superpages.Count; i += Pte.EntriesPerTable)
         {
-            Mfn l2 = AllocateXenFrame();
+            Mfn l2 = AllocateBootFrame();
             Write(l3, i / Pte.EntriesPerTable, Pte.Make(l2.Value, UserTable));
             for (int j = 0; j < Math.Min(Pte.EntriesPerTable, superpages.Count - i); j++)
                 Write(l2, j, Pte.Make(superpages[i + j].Value, UserTable | Pte.Dirty | Pte.PageSize | Pte.NoExecute));
@@ -180,12 +194,12 @@ public sealed class XenMappings
     private void BuildTables32()
     {
         for (int i = 0; i < _xenL1s32.Length; i++)
-            _xenL1s32[i] = AllocateXenFrame();
+            _xenL1s32[i] = AllocateBootFrame();
 
         // 24 bytes of struct page_info for each frame, in 2 MiB pages.
         for (ulong bytes = 0; bytes < _frames.FrameCount * 24; bytes += 2 << 20)
         {
-            if (!_frames.Allocator.TryAllocate(9, out Mfn first))
+            if (!_frames.Allocator.TryAllocateLowest(superpage: true, out Mfn first))
                 throw new InvalidOperationException("the host has no memory for the frame table");
             for (ulong i = 0; i < 512; i++)
                 _frames.AssignToXen(new Mfn(first.Value + i));
@@ -195,7 +209,7 @@ public sealed class XenMappings
 
     private Mfn BuildGdtPage(bool compat)
     {
-        Mfn page = AllocateXenFrame();
+        Mfn page = AllocateBootFrame();
         ReadOnlySpan<ulong> entries = DescriptorTables.XenEntries(_xen.Options, compat);
         for (int i = 0; i < entries.Length; i++)
             Write(page, i, entries[i]);
@@ -204,7 +218,7 @@ public sealed class XenMappings
 
     private void MapSuperpages(Mfn l2, int slot, IReadOnlyList<Mfn> superpages, ulong flags)
     {
-        foreach (Mfn first in superpages)
+        foreach (Mfn first in superpages.Take(Pte.EntriesPerTable - slot))
             Write(l2, slot++, Pte.Make(first.Value, flags));
     }
 

@@ -18,7 +18,7 @@ internal static class BootCommand
 
     private sealed record Given(
         Argument<string> Kernel, DefaultedOption<GuestType> Type, Option<bool> Dom0, Option<string?> Ramdisk, Option<string?> CommandLine, DefaultedOption<ulong> Memory,
-        DefaultedOption<ulong> Vcpus, DefaultedOption<XenRelease> Release, DefaultedOption<CpuVendor> Vendor, DefaultedOption<int> HostBits, Option<bool> Supervisor, DefaultedOption<ulong> HostMemory,
+        DefaultedOption<ulong> Vcpus, DefaultedOption<XenRelease> Release, DefaultedOption<CpuVendor> Vendor, DefaultedOption<int> HostBits, Option<bool> Supervisor, DefaultedOption<ulong> HostMemory, DefaultedOption<ulong> HostCpus,
         DefaultedOption<Until> Until, DefaultedOption<ulong> MaxInstructions, Option<string?> Trace, Option<string?> Perfetto, Option<string?> Input,
         Option<string?> XenCommandLine, Option<string[]> Notes, Option<GuestTrial[]> Tries, Option<bool> Viridian, Option<EndAction?> OnPoweroff, Option<EndAction?> OnReboot,
         Option<EndAction?> OnCrash);
@@ -44,7 +44,7 @@ internal static class BootCommand
             """)
         {
             given.Kernel, given.Type, given.Dom0, given.Ramdisk, given.CommandLine, given.Memory, given.Vcpus, given.Release, given.Vendor,
-            given.HostBits, given.Supervisor, given.HostMemory, given.XenCommandLine, given.Until, given.MaxInstructions, given.Notes, given.Tries, given.Viridian, given.OnPoweroff, given.OnReboot,
+            given.HostBits, given.Supervisor, given.HostMemory, given.HostCpus, given.XenCommandLine, given.Until, given.MaxInstructions, given.Notes, given.Tries, given.Viridian, given.OnPoweroff, given.OnReboot,
             given.OnCrash, given.Trace, given.Perfetto, given.Input, Options.Verbosity(),
         };
         command.SetAction(parsed => (int)BootRun.Execute(
@@ -64,7 +64,8 @@ internal static class BootCommand
         Options.Choice("--vendor", "The host CPU's maker.", CpuVendor.AMD, ("intel", CpuVendor.Intel), ("amd", CpuVendor.AMD)),
         Options.Choice("--host-bits", "Word size of the hypervisor; 32 exists in 4.0.", 64, ("32", 32), ("64", 64)),
         new Option<bool>("--supervisor-mode-kernel") { Description = "The 32-bit 4.0 build whose dom0 runs in ring 0." },
-        Options.Number("--host-memory", "The machine's memory (default 1024).", "MiB", 1024, 64, 65_536),
+        Options.Number("--host-memory", "The machine's memory (default 1024).", "MiB", 1024, Hypervisor.Xen.LeastMemoryMiB, 65_536),
+        Options.Number("--host-cpus", "Processors of the machine (default 1).", "N", 1, 1, HostSpec.MostCpus),
         Options.Until(),
         Options.Number("--max-instructions", "Give up after so many guest instructions.", "N", 20_000_000_000, 1, long.MaxValue),
         new Option<string?>("--trace") { Description = "Write all events to this file as JSON Lines.", HelpName = "FILE.jsonl" },
@@ -101,6 +102,7 @@ internal static class BootCommand
                 Bits = given.HostBits.ValueIn(parsed),
                 SupervisorModeKernel = parsed.GetValue(given.Supervisor),
                 MemoryMiB = given.HostMemory.ValueIn(parsed),
+                Cpus = (int)given.HostCpus.ValueIn(parsed),
                 CommandLine = parsed.GetValue(given.XenCommandLine) ?? "",
             },
             Guest = new GuestSpec

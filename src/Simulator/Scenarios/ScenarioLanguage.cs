@@ -48,7 +48,14 @@ internal static class ScenarioLanguage
             "msrs", "MSRs that differ from the model, by index.",
             new MapShape<ulong, ulong>("MSR numbers with values", new NumberShape(0, uint.MaxValue, "an MSR's number"), NumberShape.Any),
             (h, v) => h with { Msrs = [.. v.Select(m => ((uint)m.Key, m.Value))] }),
-        Field<HostSpec>.Of("memory", "Memory of the machine in MiB.", new NumberShape(64, MostMemoryMiB), (h, v) => h with { MemoryMiB = v }),
+        Field<HostSpec>.Of("cpus", "Processors of the machine.", new NumberShape(1, HostSpec.MostCpus), (h, v) => h with { Cpus = (int)v }),
+        Field<HostSpec>.Of(
+            "cpu-msrs", "MSRs in which a processor differs from the first, by its number and by index.",
+            new MapShape<ulong, IReadOnlyList<(ulong Key, ulong Value, Input.Mark Mark)>>(
+                "processors with MSRs", new NumberShape(1, HostSpec.MostCpus - 1, "a processor's number"),
+                new MapShape<ulong, ulong>("MSR numbers with values", new NumberShape(0, uint.MaxValue, "an MSR's number"), NumberShape.Any)),
+            (h, v) => h with { CpuMsrs = [.. v.SelectMany(cpu => cpu.Value.Select(m => ((int)cpu.Key, (uint)m.Key, m.Value)))] }),
+        Field<HostSpec>.Of("memory", "Memory of the machine in MiB.", new NumberShape(Hypervisor.Xen.LeastMemoryMiB, MostMemoryMiB), (h, v) => h with { MemoryMiB = v }),
         Field<HostSpec>.Of(
             "supervisor-mode-kernel", "The 4.0 build whose dom0 runs in ring 0 and which has no other domains.", new BooleanShape(),
             (h, v) => h with { SupervisorModeKernel = v }),
@@ -100,18 +107,21 @@ internal static class ScenarioLanguage
             (l, v) => l with { Restarts = v }),
     ]);
 
-    private sealed record FaultFields(string? Stage, string? Hypercall, XenErrno Errno, long? Code, ulong? Occurrence);
+    private sealed record FaultFields(string? Stage, string? Hypercall, XenErrno? Errno, long? Code, ulong? Occurrence, ushort? Domain);
 
-    private static readonly ObjectShape<FaultFields> s_fault = new("a fault", new FaultFields(null, null, XenErrno.None, null, null),
+    private static readonly ObjectShape<FaultFields> s_fault = new("a fault", new FaultFields(null, null, null, null, null, null),
     [
         Field<FaultFields>.Of("stage", "The stage that fails instead of doing its work.", new TextShape("a stage's name"), (f, v) => f with { Stage = v }),
         Field<FaultFields>.Of(
             "hypercall", "The hypercall or sub-operation that Xen refuses, by Xen's name.", new TextShape("a hypercall's name"), (f, v) => f with { Hypercall = v }),
-        Field<FaultFields>.Of("errno", "The errno it fails with.", XenShapes.Errno, (f, v) => f with { Errno = v }, required: true),
+        Field<FaultFields>.Of("errno", "The errno it fails with.", XenShapes.Errno, (f, v) => f with { Errno = v }),
         Field<FaultFields>.Of("code", "A stage's return value, where it is not its side's usual one.", new ResultShape(), (f, v) => f with { Code = v }),
         Field<FaultFields>.Of("occurrence", "Only this call of it, counted from 1; without it every one fails.", new NumberShape(1, 1_000_000), (f, v) => f with { Occurrence = v }),
+        Field<FaultFields>.Of(
+            "domain", "Instead of errno: the domctl is about this domain, not the one that it names.", new NumberShape(0, DomainId.FirstReserved.Value - 1ul),
+            (f, v) => f with { Domain = (ushort)v }),
     ],
-    f => (f.Stage is null) == (f.Hypercall is null) ? "a fault needs one of \"stage\" and \"hypercall\"" : null);
+    CheckFault);
 
     private static readonly ObjectShape<ConsoleStep> s_step = new("a step", new ConsoleStep("", ""),
     [
@@ -150,8 +160,17 @@ internal static class ScenarioLanguage
     ],
     CheckTogether);
 
+    private static string? CheckFault(FaultFields f) => f switch
+    {
+        _ when (f.Stage is null) == (f.Hypercall is null) => "a fault needs one of \"stage\" and \"hypercall\"",
+        { Errno: null, Domain: null } => "a fault needs \"errno\" (or, for a domctl, \"domain\")",
+        { Errno: not null, Domain: not null } => "a fault has one of \"errno\" and \"domain\"",
+        { Domain: not null } when f.Hypercall?.StartsWith("XEN_DOMCTL_", StringComparison.Ordinal) != true => "\"domain\" is for domctls: hypercall: XEN_DOMCTL_…",
+        _ => null,
+    };
+
     private static Fault ToFault(FaultFields f)
-        => new(f.Stage is null ? FaultPoint.Hypercall : FaultPoint.Stage, f.Stage ?? f.Hypercall!, f.Errno, f.Code, f.Occurrence);
+        => new(f.Stage is null ? FaultPoint.Hypercall : FaultPoint.Stage, f.Stage ?? f.Hypercall!, f.Errno ?? XenErrno.None, f.Code, f.Occurrence, f.Domain);
 
     /// <summary>What does not fit together, whoever asks: scenario files and the command line.</summary>
     private static string? CheckTogether(Scenario scenario)

@@ -25,6 +25,9 @@ public sealed class BootSession : IDisposable
     [
         "xc_dom_kernel_file", "xc_dom_module_file", "xc_dom_ramdisk_file", "xc_dom_find_loader", "xc_dom_parse_elf_kernel", "xc_dom_parse_image", "xc_read_image",
         "elf_init", "bzimage_parse", "elf_parse_binary", "elf_xen_parse",
+
+        // What a packed kernel says of its size decides whether there is room for it.
+        "__start_xen:relocate", "move_memory",
     ]);
 
     private readonly SessionOptions _options;
@@ -307,11 +310,12 @@ public sealed class BootSession : IDisposable
         Events = events,
         StageFaults = stage => faults.AtStage(stage, Side.Hypervisor),
         CallFaults = options.Faults.Any(f => f.Point == FaultPoint.Hypercall) ? faults.AtHypercall : null,
+        DomctlFaults = options.Faults.Any(f => f.Domain is not null) ? faults.AtDomctl : null,
     };
 
     private static HostModel HostFor(HostSpec host)
     {
         HostModel model = host.Model is { } name ? HostModels.Find(name)! : HostModels.Default(host.Vendor, host.Bits == 64);
-        return host.Msrs.Aggregate(model, (m, msr) => m.WithMsr(msr.Index, msr.Value));
+        return host.Msrs.Aggregate(model, (m, msr) => m.WithMsr(msr.Index, msr.Value)) with { Cpus = host.Cpus, CpuMsrs = host.CpuMsrs };
     }
 }

@@ -15,21 +15,25 @@ public sealed class FaultPlan(IReadOnlyList<Fault> faults)
     /// <summary>The outcome that replaces a stage's work, or null. The tools return -1 and set errno, Xen returns -errno.</summary>
     public StageOutcome? AtStage(string stage, Side side)
     {
-        if (Strike(FaultPoint.Stage, stage) is not { } fault)
+        if (Strike(f => f.Point == FaultPoint.Stage && f.Name == stage) is not { } fault)
             return null;
         long code = fault.Code ?? (side == Side.Hypervisor ? fault.Errno.ToResult() : -1);
         return StageOutcome.Fail(code, fault.Errno, "injected fault");
     }
 
     /// <summary>The errno that a hypercall or sub-operation is refused with, or null.</summary>
-    public XenErrno? AtHypercall(string name) => Strike(FaultPoint.Hypercall, name)?.Errno;
+    public XenErrno? AtHypercall(string name) => Strike(f => f.Point == FaultPoint.Hypercall && f.Name == name && f.Domain is null)?.Errno;
 
-    private Fault? Strike(FaultPoint point, string name)
+    /// <summary>The domain that a domctl is about instead of its own, or null.</summary>
+    public DomainId? AtDomctl(string name)
+        => Strike(f => f.Point == FaultPoint.Hypercall && f.Name == name && f.Domain is not null) is { Domain: { } id } ? new DomainId(id) : null;
+
+    private Fault? Strike(Func<Fault, bool> isAt)
     {
         Fault? struck = null;
         for (int i = 0; i < faults.Count; i++)
         {
-            if (faults[i].Point != point || faults[i].Name != name)
+            if (!isAt(faults[i]))
                 continue;
             _reached[i]++;
             if (struck is not null || (faults[i].Occurrence is { } only && only != _reached[i]))

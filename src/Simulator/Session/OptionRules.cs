@@ -10,8 +10,9 @@ public static class OptionRules
     {
         { Host.Bits: 32, Release: not XenRelease.V4_0 } => "the 32-bit hypervisor exists in Xen 4.0 only: use xen 4.0 or 64 bits",
         { Host: { SupervisorModeKernel: true, Bits: not 32 } } => "supervisor-mode-kernel exists in the 32-bit hypervisor only: use 32 bits",
+        _ when o.Host.CpuMsrs.Any(m => m.Cpu >= o.Host.Cpus) => $"cpu-msrs names a processor that the machine lacks: its last one is {o.Host.Cpus - 1}, raise cpus",
         { Path: BootPath.Stubdom, Release: not XenRelease.V4_0 } => "the stub-domain path is that of Xen 4.0: use xen 4.0",
-        { Path: not BootPath.Dom0, Host.SupervisorModeKernel: true } => "a supervisor-mode hypervisor has no domain but dom0: use the path dom0",
+        { Host: { Bits: 32, MemoryMiB: < Hypervisor.Xen.LeastMemoryMiB32 } } => $"the 32-bit hypervisor needs a machine with {Hypervisor.Xen.LeastMemoryMiB32} MiB",
         { Path: BootPath.Hvm, Guest.Type: GuestType.Pv } => "the hvm path needs a guest of type hvm or pvh",
         { Path: BootPath.DomU or BootPath.Stubdom, Guest.Type: not GuestType.Pv } => "a guest of type hvm or pvh comes up on the path hvm",
         { Path: BootPath.Dom0, Guest.Type: not GuestType.Pv } => "dom0 is a guest of type pv",

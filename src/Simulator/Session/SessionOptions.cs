@@ -32,6 +32,9 @@ public enum GuestType
 /// <summary>The host and the hypervisor's build.</summary>
 public sealed record HostSpec
 {
+    /// <summary>As many vCPUs as dom0 may have without more than shared_info holds.</summary>
+    public const int MostCpus = 32;
+
     public CpuVendor Vendor { get; init; } = CpuVendor.AMD;
 
     /// <summary>Name of a shipped host model; null: the default one of vendor and word size.</summary>
@@ -39,6 +42,12 @@ public sealed record HostSpec
 
     /// <summary>MSRs that differ from the model, e.g. VMX locked off by the BIOS.</summary>
     public IReadOnlyList<(uint Index, ulong Value)> Msrs { get; init; } = [];
+
+    /// <summary>Processors of the machine.</summary>
+    public int Cpus { get; init; } = 1;
+
+    /// <summary>MSRs in which one processor differs from the first.</summary>
+    public IReadOnlyList<(int Cpu, uint Index, ulong Value)> CpuMsrs { get; init; } = [];
 
     /// <summary>Word size of the hypervisor; 32 exists in 4.0 only. Unit: bits.</summary>
     public int Bits { get; init; } = 64;
@@ -130,7 +139,8 @@ public enum FaultPoint
 /// <param name="Name">Stage name, or Xen's name of a hypercall or sub-operation.</param>
 /// <param name="Code">A stage's return value; null: the side's convention (-errno in Xen, -1 in the tools).</param>
 /// <param name="Occurrence">Only this call of it, from 1; null: every one.</param>
-public sealed record Fault(FaultPoint Point, string Name, XenErrno Errno, long? Code, ulong? Occurrence);
+/// <param name="Domain">A domctl is not refused: it is about this domain instead of the one that it names.</param>
+public sealed record Fault(FaultPoint Point, string Name, XenErrno Errno, long? Code, ulong? Occurrence, ushort? Domain = null);
 
 /// <summary>What ends a run before the guest does.</summary>
 public enum UntilKind

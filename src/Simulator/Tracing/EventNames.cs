@@ -15,6 +15,7 @@ internal static class EventNames
     /// <summary>Names of an event's fields.</summary>
     public static IReadOnlyList<string> FieldsOf(string eventName) => s_fields.Value[eventName];
 
+    [UnconditionalSuppressMessage("Trimming", "IL2070", Justification = "Events are types of our own assemblies, which are published whole.")]
     [UnconditionalSuppressMessage("Trimming", "IL2026", Justification = "Events are types of our own assemblies, which are published whole.")]
     [UnconditionalSuppressMessage("Trimming", "IL2075", Justification = "Events are types of our own assemblies, which are published whole.")]
     private static SortedDictionary<string, string[]> Collect() => new(

@@ -81,7 +81,7 @@ public sealed class HvmEnableTests
     private static BootRun Boot(XenRelease release, string host, Func<HostModel, HostModel>? change = null)
         => new(e => new XenOptions { Release = release, Host = (change ?? (h => h))(HostModels.Find(host)!), Events = e }, image: null);
 
-    private static void AssertInOrder(string[] actual, params string[] expected)
+    internal static void AssertInOrder(string[] actual, params string[] expected)
         => Assert.Equal(expected, expected.Aggregate((Tail: actual.AsEnumerable(), Found: new List<string>()), (s, e) =>
         {
             string[] rest = [.. s.Tail.SkipWhile(a => a != e)];

@@ -17,7 +17,7 @@ internal static class ConstructDom0
     {
         Calls =
         [
-            Step("bzimage_parse", "RELEASE-4.0.4 xen/arch/x86/bzimage.c", Dom0Parse.BzImage),
+            Step("bzimage_parse", "RELEASE-4.0.4 xen/arch/x86/bzimage.c", Dom0BzImage.Parse),
             Step("elf_init", Elf, Dom0Parse.ElfInit),
             Step("elf_parse_binary", Elf, Dom0Parse.ElfParseBinary),
             Step("elf_xen_parse", "xen/common/libelf/libelf-dominfo.c", Dom0Parse.ElfXenParse),
@@ -25,7 +25,7 @@ internal static class ConstructDom0
             Step("construct_dom0:compat32", Source40, Dom0Parse.SwitchCompat) with { When = IsCompat, WhenText = "32-bit kernel on 64-bit Xen" },
             Step("compute_dom0_nr_pages", Source40, Dom0Parse.ComputePages),
             Step("construct_dom0:layout", Source40, Dom0Parse.LayOut),
-            Step("alloc_domheap_pages", "RELEASE-4.0.4 xen/common/page_alloc.c", Dom0Memory.Allocate),
+            Step("alloc_domheap_pages", "RELEASE-4.0.4 xen/common/page_alloc.c", Dom0Memory.Allocate).OrPanic(_ => "Not enough RAM for domain 0 allocation."),
             Step("construct_dom0:arrangement", Source40, Dom0Memory.PrintArrangement),
             Step("construct_dom0:range", Source40, Dom0Parse.CheckRange),
             Step("construct_dom0:page_tables", Source40, Dom0Load.BuildTables),
@@ -35,10 +35,10 @@ internal static class ConstructDom0
             Step("hypercall_page_initialise", $"RELEASE-4.0.4 xen/arch/x86/{(host64 ? "x86_64" : "x86_32")}/traps.c", Dom0Load.InstallHypercallPage)
                 with { When = HasHypercallPage, WhenText = "note HYPERCALL_PAGE" },
             Step("construct_dom0:initrd", Source40, Dom0Load.CopyRamdisk) with { When = HasRamdisk, WhenText = "a second module" },
-            Step("discard_initial_images", "RELEASE-4.0.4 xen/arch/x86/setup.c"),
+            Step("discard_initial_images", "RELEASE-4.0.4 xen/arch/x86/setup.c", BootMemory.DiscardImages),
             Step("construct_dom0:init_p2m", Source40, Dom0Memory.SetUpPhysmap) with { When = HasInitP2m, WhenText = "note INIT_P2M" },
             Step("construct_dom0:p2m", Source40, Dom0Memory.AddInitialPages),
-            Step("alloc_chunk", Source40, Dom0Memory.AllocateRest),
+            Step("alloc_chunk", Source40, Dom0Memory.AllocateRest).OrPanic(_ => "Not enough RAM for DOM0 reservation."),
             Step("set_gpfn_from_mfn", "RELEASE-4.0.4 xen/include/asm-x86/mm.h", Dom0Memory.WritePhysmap),
             Step("construct_dom0:start_info", Source40, Dom0Load.WriteStartInfo),
             Step("construct_dom0:registers", Source40, Dom0Load.SetRegisters),
@@ -58,7 +58,7 @@ internal static class ConstructDom0
             {
                 Calls =
                 [
-                    Step("bzimage_parse", "stable-4.17 xen/arch/x86/bzimage.c", Dom0Parse.BzImage),
+                    Step("bzimage_parse", "stable-4.17 xen/arch/x86/bzimage.c", Dom0BzImage.Parse),
                     Step("elf_init", Elf, Dom0Parse.ElfInit),
                     Step("elf_parse_binary", Elf, Dom0Parse.ElfParseBinary),
                     Step("elf_xen_parse", "xen/common/libelf/libelf-dominfo.c", Dom0Parse.ElfXenParse),
@@ -66,7 +66,7 @@ internal static class ConstructDom0
                     Step("switch_compat", "stable-4.17 xen/arch/x86/pv/domain.c", Dom0Parse.SwitchCompat) with { When = IsCompat, WhenText = "32-bit kernel" },
                     Step("dom0_compute_nr_pages", "stable-4.17 xen/arch/x86/dom0_build.c", Dom0Parse.ComputePages),
                     Step("dom0_construct_pv:layout", Source417, Dom0Parse.LayOut),
-                    Step("alloc_domheap_pages", "stable-4.17 xen/common/page_alloc.c", Dom0Memory.Allocate),
+                    Step("alloc_domheap_pages", "stable-4.17 xen/common/page_alloc.c", Dom0Memory.Allocate).OrPanic(_ => "Not enough RAM for domain 0 allocation"),
                     Step("dom0_construct_pv:arrangement", Source417, Dom0Memory.PrintArrangement),
                     Step("dom0_construct_pv:range", Source417, Dom0Parse.CheckRange),
                     Step("mark_pv_pt_pages_rdonly", Source417, Dom0Load.BuildTables),
@@ -75,10 +75,10 @@ internal static class ConstructDom0
                     Step("elf_load_binary", Elf, Dom0Load.LoadBinary),
                     Step("init_hypercall_page", "stable-4.17 xen/arch/x86/domain.c", Dom0Load.InstallHypercallPage)
                         with { When = HasHypercallPage, WhenText = "note HYPERCALL_PAGE" },
-                    Step("discard_initial_images", "stable-4.17 xen/arch/x86/setup.c"),
+                    Step("discard_initial_images", "stable-4.17 xen/arch/x86/setup.c", BootMemory.DiscardImages),
                     Step("setup_pv_physmap", Source417, Dom0Memory.SetUpPhysmap) with { When = HasInitP2m, WhenText = "note INIT_P2M" },
                     Step("dom0_construct_pv:p2m", Source417, Dom0Memory.AddInitialPages),
-                    Step("alloc_chunk", Source417, Dom0Memory.AllocateRest),
+                    Step("alloc_chunk", Source417, Dom0Memory.AllocateRest).OrPanic(_ => "Not enough RAM for DOM0 reservation"),
                     Step("dom0_update_physmap", Source417, Dom0Memory.WritePhysmap),
                     Step("dom0_construct_pv:start_info", Source417, Dom0Load.WriteStartInfo),
                     Step("dom0_construct_pv:registers", Source417, Dom0Load.SetRegisters),

@@ -33,6 +33,9 @@ internal sealed class Dom0Build(Domain domain, Dom0Image image)
 
     public Dom0Image Image { get; } = image;
 
+    /// <summary>The module's bytes; by bzimage_parse: the ELF file that was packed in them.</summary>
+    public ReadOnlyMemory<byte> KernelFile { get; set; } = image.Kernel;
+
     public ElfImage? Elf { get; set; }
 
     /// <summary>Null until elf_xen_parse and the compatibility check succeeded.</summary>
@@ -58,6 +61,9 @@ internal sealed class Dom0Build(Domain domain, Dom0Image image)
 
     /// <summary>pfn to mfn, growing as frames are allocated.</summary>
     public List<Mfn> P2m { get; } = [];
+
+    /// <summary>last_order of alloc_chunk.</summary>
+    public int LastChunkOrder { get; set; } = Memory.FrameAllocator.MaxOrder;
 
     /// <summary>Frames allocated for an INIT_P2M table and its page tables.</summary>
     public List<Mfn> PhysmapFrames { get; } = [];

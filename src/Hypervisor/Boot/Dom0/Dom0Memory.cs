@@ -10,44 +10,59 @@ internal static class Dom0Memory
     /// <summary>MEMF_bits(30): the 32-bit hypervisor's low-memory mapping must cover the allocation.</summary>
     private const int LowMappingBits = 30;
 
+    /// <summary>A null page: construct_dom0 panics in its own words.</summary>
+    private static StageOutcome NoMemory => StageOutcome.Fail(-1, message: "the heap has no such extent");
+
     public static StageOutcome Allocate(BootContext c)
     {
         Dom0Build b = c.Build!;
-        bool is40 = c.Xen.Options.Release == XenRelease.V4_0;
         int bits = b.Kernel.Kind == Dom0Kind.X86_32 ? LowMappingBits : 0;
         if (!Dom0Heap.TryAllocate(b.Domain, b.Layout.ChunkOrder, out Mfn first, bits))
-            return c.Panic($"Not enough RAM for domain 0 allocation{(is40 ? "." : "")}");
+            return NoMemory;
         Mfn end = new(first.Value + b.Domain.TotPages);
         b.Allocated = new Dom0Allocation(first, end, Mfn.Invalid, Pfn.Invalid, 0);
-        if (is40 || b.Image.Ramdisk.Length == 0)
+        if (c.Xen.Options.Release == XenRelease.V4_0 || b.Image.Ramdisk.Length == 0)
             return StageOutcome.Ok;
-        return TakeRamdisk(b) ? StageOutcome.Ok : c.Panic("Not enough RAM for domain 0 initrd");
+        return TakeRamdisk(c) ? StageOutcome.Ok : c.Panic("Not enough RAM for domain 0 initrd");
     }
 
-    /// <summary>4.17 does not copy the ramdisk: the pages in which the boot loader's module lies become dom0's.</summary>
-    private static bool TakeRamdisk(Dom0Build b)
+    /// <summary>
+    /// 4.17 does not copy the ramdisk: the frames in which the boot loader's module lies become dom0's, unless a 32-bit dom0 could not
+    /// name them.
+    /// </summary>
+    private static bool TakeRamdisk(BootContext c)
     {
-        Xen xen = b.Domain.Xen;
-        ulong length = (ulong)b.Image.Ramdisk.Length;
-        ulong pages = Dom0Layout.PageUp(length) >> 12;
-        int order = Dom0Layout.OrderFromBytes(length);
-        if (!xen.Frames.Allocator.TryAllocate(order, out Mfn first))
+        Dom0Build b = c.Build!;
+        BootModule module = c.Modules[1];
+        (ulong first, ulong pages) = module.Frames;
+        int bits = b.Domain.PhysicalAddressBits;
+        if (bits != 0 && (first + pages - 1) >> (bits - 12) != 0 && !MoveRamdisk(b, module, bits, ref first))
             return false;
-        for (ulong i = pages; i < 1ul << order; i++)
-            xen.Frames.Allocator.Free(new Mfn(first.Value + i), 0);
-        ReadOnlySpan<byte> bytes = b.Image.Ramdisk.Span;
         for (ulong i = 0; i < pages; i++)
-        {
-            Mfn mfn = new(first.Value + i);
-            Span<byte> page = xen.Memory.Writable(mfn.Value);
-            page.Clear();
-            bytes[(int)(i << 12)..Math.Min(bytes.Length, (int)((i + 1) << 12))].CopyTo(page);
-            xen.Frames.Assign(mfn, b.Domain.Id);
-        }
-
+            b.Domain.Xen.Frames.Assign(new Mfn(first + i), b.Domain.Id);
+        module.HandedOver = true;
         ulong pfn = b.Layout.Initrd.Start != 0 ? (b.Layout.Initrd.Start - b.Layout.Start) >> 12 : b.Domain.TotPages;
         b.Domain.TotPages += pages;
-        b.Allocated = b.Allocation with { Initrd = first, InitrdPfn = new Pfn(pfn), InitrdPages = pages };
+        b.Allocated = b.Allocation with { Initrd = new Mfn(first), InitrdPfn = new Pfn(pfn), InitrdPages = pages };
+        return true;
+    }
+
+    private static bool MoveRamdisk(Dom0Build b, BootModule module, int bits, ref ulong first)
+    {
+        Xen xen = b.Domain.Xen;
+        (ulong old, ulong pages) = module.Frames;
+        int order = Dom0Layout.OrderFromBytes(pages << 12);
+        if (!xen.Frames.Allocator.TryAllocate(order, out Mfn place, bits))
+            return false;
+        first = place.Value;
+        for (ulong i = pages; i < 1ul << order; i++)
+            xen.Frames.Allocator.Free(new Mfn(first + i), 0);
+        for (ulong i = 0; i < pages; i++)
+        {
+            xen.Memory.Readable(old + i).CopyTo(xen.Memory.Writable(first + i));
+            xen.Frames.Free(new Mfn(old + i));
+        }
+
         return true;
     }
 
@@ -110,8 +125,8 @@ internal static class Dom0Memory
         Dom0Build b = c.Build!;
         while ((ulong)b.P2m.Count < b.Pages)
         {
-            if (!Dom0Heap.TryAllocateChunk(b.Domain, b.Pages - (ulong)b.P2m.Count, out Mfn first, out ulong count))
-                return c.Panic($"Not enough RAM for DOM0 reservation{(c.Xen.Options.Release == XenRelease.V4_0 ? "." : "")}");
+            if (!Dom0Heap.TryAllocateChunk(b, b.Pages - (ulong)b.P2m.Count, out Mfn first, out ulong count))
+                return NoMemory;
             for (ulong i = 0; i < count; i++)
                 b.P2m.Add(new Mfn(first.Value + i));
         }

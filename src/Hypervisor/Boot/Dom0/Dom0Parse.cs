@@ -49,20 +49,9 @@ internal static class Dom0Parse
             c.Xen.NotImplemented("dom0=shadow", "dom0 runs on its own page tables only", ours: true);
     }
 
-    /// <summary>bzimage_parse leaves anything alone that is no bzImage; unpacking one is the boot loader's part here.</summary>
-    public static StageOutcome BzImage(BootContext c)
-    {
-        const int signatureOffset = 0x202;
-        ReadOnlySpan<byte> kernel = c.Image!.Kernel.Span;
-        bool isBzImage = kernel.Length >= signatureOffset + 4 && kernel.Slice(signatureOffset, 4).SequenceEqual("HdrS"u8);
-        return isBzImage
-            ? StageOutcome.Fail(XenErrno.EINVAL, "the dom0 kernel is still a bzImage: it has to be handed over unpacked")
-            : StageOutcome.Ok;
-    }
-
     public static StageOutcome ElfInit(BootContext c)
     {
-        c.Build!.Elf = ElfImage.Init(c.Xen.Options.Release, c.Image!.Kernel, line => Log(c, line), out ElfError? error);
+        c.Build!.Elf = ElfImage.Init(c.Xen.Options.Release, c.Build!.KernelFile, line => Log(c, line), out ElfError? error);
         return Outcome(error);
     }
 
@@ -127,7 +116,7 @@ internal static class Dom0Parse
         Dom0Build b = c.Build!;
         Dom0MemoryOption option = Dom0MemoryOption.Parse(c.Xen.Options.Release, c.CommandLine.Option("dom0_mem"));
         Dom0MemoryFacts facts = new(
-            c.Xen.Options.Release, b.Kernel.Kind, c.Xen.Frames.Allocator.FreeCount, b.Domain.MaxVcpus, VcpuOrder, (ulong)b.Image.Ramdisk.Length);
+            c.Xen.Options.Release, b.Kernel.Kind, c.Xen.Frames.Allocator.FreeCount + BootMemory.ImagePages(c), b.Domain.MaxVcpus, VcpuOrder, (ulong)b.Image.Ramdisk.Length);
         Dom0MemoryPlan plan = Dom0MemoryPlan.Compute(facts, option, b.Kernel.Parameters);
         if (plan.Clipped)
             c.Print($"Dom0 memory clipped to {plan.Pages} pages");

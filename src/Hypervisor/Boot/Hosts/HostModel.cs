@@ -30,6 +30,12 @@ public sealed record HostModel
     /// <summary>MSRs that Xen reads while it boots, at reset values or as the BIOS left them.</summary>
     public required IReadOnlyDictionary<uint, ulong> Msrs { get; init; }
 
+    /// <summary>Processors. They are alike, except for <see cref="CpuMsrs"/>.</summary>
+    public int Cpus { get; init; } = 1;
+
+    /// <summary>MSRs in which one processor differs from the first, e.g. because the BIOS forgot it.</summary>
+    public IReadOnlyList<(int Cpu, uint Index, ulong Value)> CpuMsrs { get; init; } = [];
+
     /// <summary>A machine whose RDMSR never faults: QEMU's TCG answers zero for an MSR it does not know (7.2 target/i386/tcg/sysemu/misc_helper.c: helper_rdmsr).</summary>
     public bool UnlistedMsrsReadZero { get; init; }
 
@@ -109,6 +115,10 @@ public sealed record HostModel
     public HostModel WithMsr(uint index, ulong value)
         => this with { Msrs = Msrs.With(index, value) };
 
+    /// <summary>The machine as one of its processors sees it.</summary>
+    public HostModel Processor(int cpu)
+        => CpuMsrs.Where(m => m.Cpu == cpu).Aggregate(this, (host, m) => host.WithMsr(m.Index, m.Value));
+
     /// <summary>The same machine with another CPUID leaf.</summary>
     public HostModel WithCpuid(uint leaf, uint subleaf, CpuidResult value)
         => this with { CpuidLeaves = CpuidLeaves.With((leaf, subleaf), value) };
@@ -127,6 +137,7 @@ public sealed record HostModel
 public readonly record struct CpuFeature(uint Leaf, char Register, int Bit)
 {
     public static readonly CpuFeature Vmx = new(1, 'c', 5);
+    public static readonly CpuFeature Smx = new(1, 'c', 6);
     public static readonly CpuFeature X2Apic = new(1, 'c', 21);
     public static readonly CpuFeature Xsave = new(1, 'c', 26);
     public static readonly CpuFeature Hypervisor = new(1, 'c', 31);

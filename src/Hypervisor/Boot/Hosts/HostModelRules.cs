@@ -69,6 +69,8 @@ public static class Msr
     public const uint VmxProcbasedCtls = 0x482;
     public const uint VmxCr0Fixed0 = 0x486;
     public const uint VmxCr0Fixed1 = 0x487;
+    public const uint VmxCr4Fixed0 = 0x488;
+    public const uint VmxCr4Fixed1 = 0x489;
     public const uint VmxProcbasedCtls2 = 0x48B;
     public const uint VmxEptVpidCap = 0x48C;
 
