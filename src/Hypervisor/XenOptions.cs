@@ -31,6 +31,9 @@ public sealed record XenOptions
     /// <summary>Xen's own command line.</summary>
     public string CommandLine { get; init; } = "";
 
+    /// <summary>hvm_fep on the command line of a 4.17 built with CONFIG_HVM_FEP: "ud2; xen" before an instruction has it emulated.</summary>
+    internal bool HvmForcedEmulation => Release != XenRelease.V4_0 && CommandLine.Split(' ').Contains("hvm_fep");
+
     /// <summary>Address of <c>hypercall</c> in a supervisor-mode build, the target of the ring 0 stubs' lcall.</summary>
     public ulong HypercallEntry { get; init; } = HypercallPage.DefaultEntry;
 

@@ -6,7 +6,7 @@ namespace XenSim.Guest.Cpu;
 internal sealed class CpuFeatures
 {
     /// <summary>Components of the extended state that XSAVE and XRSTOR know here. SDM vol. 1, 13.1.</summary>
-    public const ulong X87 = 1, Sse = 2, Avx = 4;
+    public const ulong X87 = 1, Sse = 2, Avx = 4, Pkru = 1 << 9;
 
     private const int MisalignedSse = 7;
     private const byte Unknown = 0, Absent = 1, Present = 2;
@@ -77,7 +77,7 @@ internal sealed class CpuFeatures
         MxcsrMask = (amd >> MisalignedSse & 1) != 0 ? 0x2_FFFFu : 0xFFFFu;
         Lzcnt = (amd >> 5 & 1) != 0;
         CpuidResult components = basic >= 0xD ? policy.Hardware(0xD, 0) : default;
-        Xcr0Mask = (((ulong)components.Edx << 32) | components.Eax) & (X87 | Sse | Avx);
+        Xcr0Mask = (((ulong)components.Edx << 32) | components.Eax) & (X87 | Sse | Avx | Pkru);
         Xgetbv1 = basic >= 0xD && (policy.Hardware(0xD, 1).Eax & 4) != 0;
     }
 

@@ -6,7 +6,7 @@ public sealed class XenCommandLine
 {
     private const string Separator = " -- ";
     private readonly Dictionary<string, string> _options = [];
-    private readonly HashSet<string> _asked = ["noreboot"];
+    private readonly HashSet<string> _asked = ["noreboot", "hvm_fep"];
 
     public XenCommandLine(string text)
     {

@@ -75,6 +75,10 @@ public sealed class Domain : IDisposable
         GrantTable = new GrantTable(this, xen.GrantOptions.LimitsFor(kind));
         CpuPolicy = new CpuPolicy(this);
         HvmParams = kind.IsHvm ? new ulong[xen.Profile.HvmParamCount] : [];
+        if (HvmParams.Length > (int)HvmParam.TRIPLE_FAULT_REASON)
+            HvmParams[(int)HvmParam.TRIPLE_FAULT_REASON] = (ulong)Public.Numbers.ShutdownReason.reboot;
+        if (kind.IsHvm && (xen.Profile.Release == XenRelease.V4_0 || (kind.EmulationFlags & (uint)EmulationFlags.PIC) != 0))
+            Platform = new Hvm.HvmPlatform(this);
         DebugPort = kind.IsHvm ? new Hvm.DebugPort(this) : null;
         Viridian = new Hvm.Viridian(this);
         if (id == DomainId.Dom0)
@@ -125,7 +129,7 @@ public sealed class Domain : IDisposable
     public int KernelRing => Xen.Options.SupervisorModeKernel ? 0 : Is32BitPv ? 1 : 3;
 
     /// <summary>What its builder and its guest mean by a long.</summary>
-    public Abi Abi => Is32BitPv ? Abi.X32 : Abi.X64;
+    public Abi Abi => Is32BitPv || (IsHvm && SharedInfo.Layout == SharedInfoLayout.X32) ? Abi.X32 : Abi.X64;
 
     /// <summary>Word size as XEN_DOMCTL_get_address_size and xl show it. Unit: bits.</summary>
     public int AddressSize => Is32BitPv ? 32 : 64;
@@ -207,6 +211,12 @@ public sealed class Domain : IDisposable
     internal Hvm.DebugPort? DebugPort { get; }
 
     internal Hvm.Viridian Viridian { get; }
+
+    /// <summary>The emulated chipset of an HVM domain; null: PV or PVH.</summary>
+    internal Hvm.HvmPlatform? Platform { get; }
+
+    /// <summary>round_robin_prev_vcpu: who got the last interrupt that went to the lowest priority.</summary>
+    internal int LastLowestPriority { get; set; }
 
     /// <summary>I/O that the domain was given.</summary>
     public IoCapabilities Io { get; } = new();

@@ -13,7 +13,7 @@ namespace XenSim.Hypervisor.Domains;
 internal static class GuestTime
 {
     // Boot of the simulated host: 2026-01-01 00:00:00 UTC. Unit: seconds since 1970. Any fixed instant does.
-    private const ulong BootSeconds = 1_767_225_600;
+    internal const ulong BootSeconds = 1_767_225_600;
 
     /// <summary>EPOCH: Xen calibrates once a second, and only then do the stamps move. Unit: ns.</summary>
     private const ulong Epoch = 1_000_000_000;
@@ -41,7 +41,7 @@ internal static class GuestTime
             return;
         (uint mul, sbyte shift) = TimeScale.For(xen.Options.Host.CpuKhz * 1000UL);
         uint version = BinaryPrimitives.ReadUInt32LittleEndian(time);
-        BinaryPrimitives.WriteUInt64LittleEndian(time[8..], xen.TscAt(stamp));
+        BinaryPrimitives.WriteUInt64LittleEndian(time[8..], xen.TscAt(stamp) + (ulong)v.TscOffset);
         BinaryPrimitives.WriteUInt64LittleEndian(time[16..], stamp);
         BinaryPrimitives.WriteUInt32LittleEndian(time[24..], mul);
         time[28] = (byte)shift;

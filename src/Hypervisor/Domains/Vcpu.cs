@@ -49,7 +49,15 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
         Memory = new GuestMemory(this);
         Call = new HypercallCall(domain.Xen, domain) { Vcpu = this, Memory = Memory };
         MulticallCall = new HypercallCall(domain.Xen, domain) { Vcpu = this, Memory = Memory, Issuer = Issuer.Multicall };
-        Cpu = new VirtualCpu(domain.Xen.Memory, this, domain.IsHvm ? Intercepts.HardwareGuest : Intercepts.ParavirtualGuest, domain.Physmap);
+        Intercepts forced = domain.Xen.Options.HvmForcedEmulation ? Intercepts.Exceptions : Intercepts.None;
+        Cpu = new VirtualCpu(domain.Xen.Memory, this, domain.IsHvm ? Intercepts.HardwareGuest | forced : Intercepts.ParavirtualGuest, domain.Physmap);
+        if (domain.IsHvm)
+        {
+            Apic = new Hvm.LocalApic(this);
+            Mtrr = Hvm.GuestMtrrs.Initial();
+            TscOffset = -(long)domain.TscAt(domain.Xen.VirtualNanoseconds);
+        }
+
         VcpuInfo = id < SharedInfoLayout.LegacyVcpus
             ? new VcpuInfo(domain.Xen.Memory, domain.SharedInfo.Frame, id * SharedInfoLayout.VcpuInfoSize)
             : default;
@@ -144,6 +152,27 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
     /// <summary>HVM: MTRRs and PAT as the save record has them (struct hvm_hw_mtrr).</summary>
     internal byte[] Mtrr { get; set; } = new byte[Domctl.HvmContext.MtrrSize];
 
+    /// <summary>HVM: the local APIC.</summary>
+    internal Hvm.LocalApic? Apic { get; }
+
+    /// <summary>HVMOP_set_evtchn_upcall_vector: events come as this vector through the local APIC; 0: as HVM_PARAM_CALLBACK_IRQ says.</summary>
+    internal byte EvtchnUpcallVector { get; set; }
+
+    /// <summary>An event waits that cannot be injected yet: the vCPU goes on by single instructions, so that it is injected as soon as it can be.</summary>
+    internal bool InterruptWindow { get; set; }
+
+    /// <summary>MSR_MISC_FEATURES_ENABLES.CPUID_FAULTING: CPUID outside ring 0 is #GP.</summary>
+    internal bool CpuidFaulting { get; set; }
+
+    /// <summary>What a hardware guest's TSC is ahead of the host's. Unit: ticks.</summary>
+    internal long TscOffset { get; set; }
+
+    /// <summary>IA32_TSC_ADJUST.</summary>
+    internal ulong TscAdjust { get; set; }
+
+    /// <summary>IA32_DEBUGCTL.</summary>
+    internal ulong DebugControl { get; set; }
+
     /// <summary>RFLAGS as the last set context gave them, until the vCPU runs: 4.17 does not set the bit that always reads one, the processor does. Null: it has run.</summary>
     internal ulong? UnloadedRflags { get; set; }
 
@@ -198,7 +227,7 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
     public bool IsRunnable => State is VcpuState.Runnable && PauseCount == 0 && Domain.PauseCount == 0 && !Domain.IsShuttingDown && !Domain.IsDying;
 
     /// <summary>Guest virtual time as its TSC counts.</summary>
-    public ulong ReadTsc(long retiredInstructions) => Domain.TscAt(Domain.Xen.Scheduler.Now);
+    public ulong ReadTsc(long retiredInstructions) => Domain.TscAt(Domain.Xen.Scheduler.Now) + (ulong)TscOffset;
 
     public CpuidResult Cpuid(uint leaf, uint subleaf) => Domain.CpuPolicy.Answer(this, leaf, subleaf, forced: false);
 
@@ -228,7 +257,11 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
     /// <summary>vcpu_mark_events_pending: the guest's flag, and a wake-up.</summary>
     internal void MarkEventsPending()
     {
-        if (VcpuInfo.MarkPending())
+        if (!VcpuInfo.MarkPending())
+            return;
+        if (Domain.IsHvm)
+            Hvm.HvmInterrupts.AssertEventChannel(this);
+        else
             Kick();
     }
 
@@ -241,6 +274,14 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
         _polledPort = NotPolling;
         PollTimeout = null;
         Fire(VcpuTrigger.Wake);
+    }
+
+    /// <summary>hvm_set_guest_tsc_msr: the adjustment follows.</summary>
+    internal void SetTsc(ulong value)
+    {
+        ulong delta = value - ReadTsc(0);
+        TscOffset += (long)delta;
+        TscAdjust += delta;
     }
 
     /// <summary>Blocks until an event is delivered; at once awake if one is deliverable.</summary>

@@ -13,6 +13,14 @@ internal static class HvmContext
     private const int DescriptorSize = 8;
     public const int MtrrSize = 240;
     private const uint MaxSize = 1 << 20;
+    private const int LapicSize = 24;
+    private const int LapicRegistersSize = 1024;
+
+    /// <summary>arch_hvm_save cannot tell which changeset it was built from.</summary>
+    private const ulong UnknownChangeset = ulong.MaxValue;
+
+    /// <summary>Low byte of a guest's MCG_CAP: GUEST_MC_BANK_NUM.</summary>
+    private const byte MachineCheckBanks = 2;
 
     public static XenErrno Get(DomctlContext d)
     {
@@ -88,6 +96,23 @@ internal static class HvmContext
                 return XenErrno.None;
             case HvmSaveCode.MTRR:
                 return LoadMtrr(d, record, bytes);
+            case HvmSaveCode.LAPIC:
+                return d.FindVcpu(record.Instance)?.Apic is { } apic && bytes.Length <= LapicSize && apic.TryLoad(Padded(bytes, LapicSize)) ? XenErrno.None : XenErrno.EINVAL;
+            case HvmSaveCode.LAPIC_REGS:
+                if (d.FindVcpu(record.Instance)?.Apic is not { } registers || bytes.Length > LapicRegistersSize)
+                    return XenErrno.EINVAL;
+                registers.LoadRegisters(Padded(bytes, LapicRegistersSize));
+                return XenErrno.None;
+            case HvmSaveCode.TSC_ADJUST:
+                if (d.FindVcpu(record.Instance) is not { } adjusted || bytes.Length < 8)
+                    return XenErrno.EINVAL;
+                adjusted.TscAdjust = BitConverter.ToUInt64(bytes);
+                return XenErrno.None;
+
+            // No line is up, no link is routed and no bank has anything to say where these come from.
+            case HvmSaveCode.PCI_IRQ or HvmSaveCode.ISA_IRQ or HvmSaveCode.PCI_LINK when !bytes.ContainsAnyExcept((byte)0):
+            case HvmSaveCode.VMCE_VCPU when d.FindVcpu(record.Instance) is not null:
+                return XenErrno.None;
             default:
                 d.Xen.NotImplemented($"HVM save record {(HvmSaveCode)record.Typecode}", "the device is not there: -EINVAL", ours: false);
                 return XenErrno.EINVAL;
@@ -107,23 +132,71 @@ internal static class HvmContext
         return XenErrno.None;
     }
 
-    /// <summary>Header, then CPU and MTRR of each vCPU, then the end: what the tools copy their own records from.</summary>
+    /// <summary>hvm_save: the header, then each kind of record in the order of its number, for each vCPU that has one.</summary>
     private static byte[] Stream(Xen xen, Domain d)
     {
         List<byte> bytes = [];
         byte[] header = new byte[24];
         BitConverter.TryWriteBytes(header.AsSpan(0), XenConstants.HVM_FILE_MAGIC);
         BitConverter.TryWriteBytes(header.AsSpan(4), XenConstants.HVM_FILE_VERSION);
+        BitConverter.TryWriteBytes(header.AsSpan(8), UnknownChangeset);
         BitConverter.TryWriteBytes(header.AsSpan(16), xen.Options.Host.Signature);
         BitConverter.TryWriteBytes(header.AsSpan(20), (uint)xen.Options.Host.CpuKhz);
         Append(bytes, HvmSaveCode.HEADER, 0, header);
-        int cpuSize = (int)(xen.Profile.Release == XenRelease.V4_0 ? WireMemory.SizeOf<HvmHwCpuV40>() : WireMemory.SizeOf<HvmHwCpuV417>());
+        bool v40 = xen.Profile.Release == XenRelease.V4_0;
+
+        // A vCPU that is down has no CPU record: it stays down when the stream is loaded.
         foreach (Vcpu v in d.Vcpus)
-            Append(bytes, HvmSaveCode.CPU, v.Id, new byte[cpuSize]);
+        {
+            if ((v.PauseFlags & PauseFlags.Down) == 0)
+                Append(bytes, HvmSaveCode.CPU, v.Id, CpuRecord(v, v40));
+        }
+
+        foreach (Vcpu v in d.Vcpus)
+            Append(bytes, HvmSaveCode.LAPIC, v.Id, LapicRecord(v.Apic!));
+        foreach (Vcpu v in d.Vcpus)
+            Append(bytes, HvmSaveCode.LAPIC_REGS, v.Id, v.Apic!.SaveRegisters());
+        Append(bytes, HvmSaveCode.PCI_IRQ, 0, new byte[16]);
+        Append(bytes, HvmSaveCode.ISA_IRQ, 0, new byte[8]);
+        Append(bytes, HvmSaveCode.PCI_LINK, 0, new byte[8]);
         foreach (Vcpu v in d.Vcpus)
             Append(bytes, HvmSaveCode.MTRR, v.Id, v.Mtrr);
+        for (int i = 0; i < d.Vcpus.Count && !v40; i++)
+        {
+            byte[] machineCheck = new byte[32];
+            machineCheck[0] = MachineCheckBanks;
+            Append(bytes, HvmSaveCode.VMCE_VCPU, i, machineCheck);
+        }
+
+        for (int i = 0; i < d.Vcpus.Count && !v40; i++)
+            Append(bytes, HvmSaveCode.TSC_ADJUST, i, BitConverter.GetBytes(d.Vcpus[i].TscAdjust));
         Append(bytes, HvmSaveCode.END, 0, []);
         return [.. bytes];
+    }
+
+    private static byte[] Padded(ReadOnlySpan<byte> bytes, int size)
+    {
+        byte[] padded = new byte[size];
+        bytes.CopyTo(padded);
+        return padded;
+    }
+
+    private static byte[] CpuRecord(Vcpu v, bool v40)
+    {
+        HvmHwCpuV417 record = new() { Common = HvmVcpuState.Save(v) };
+        ReadOnlySpan<byte> bytes = WireMemory.AsBytes(ref record);
+        return bytes[..(int)(v40 ? WireMemory.SizeOf<HvmHwCpuV40>() : WireMemory.SizeOf<HvmHwCpuV417>())].ToArray();
+    }
+
+    /// <summary>struct hvm_hw_lapic: base, disabled, divisor, deadline.</summary>
+    private static byte[] LapicRecord(LocalApic apic)
+    {
+        byte[] bytes = new byte[LapicSize];
+        BitConverter.TryWriteBytes(bytes, apic.Base);
+        BitConverter.TryWriteBytes(bytes.AsSpan(8), apic.DisabledBits);
+        BitConverter.TryWriteBytes(bytes.AsSpan(12), apic.TimerDivisor);
+        BitConverter.TryWriteBytes(bytes.AsSpan(16), apic.TscDeadlineMsr);
+        return bytes;
     }
 
     private static void Append(List<byte> stream, HvmSaveCode code, int instance, byte[] payload)

@@ -1,4 +1,8 @@
 using XenSim.Guest.Cpu;
+using XenSim.Hypervisor.Domains;
+using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Events;
+using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Hypervisor.Public.Wire;
 
 namespace XenSim.Hypervisor.Hvm;
@@ -64,6 +68,28 @@ public static class HvmVcpuState
         cpu.Cpl = 0;
     }
 
+    /// <summary>hvm_vcpu_down: the vCPU runs no more; with the last one of its domain the domain is powered off.</summary>
+    internal static void Down(Vcpu v)
+    {
+        v.TakeDown();
+        Domain d = v.Domain;
+        if (d.Vcpus.Any(x => (x.PauseFlags & PauseFlags.Down) == 0))
+            return;
+        d.Xen.Log(LogLevel.Info, d.Xen.Profile.Release == XenRelease.V4_0 ? "hvm.c: all CPUs offline -- powering off." : $"d{d.Id.Value}v{v.Id} All CPUs offline -- powering off.");
+        d.Shutdown((uint)ShutdownReason.poweroff);
+    }
+
+    /// <summary>hvm_latch_shinfo_size: shared_info takes the layout of the mode in which the guest makes its page or names its callback.</summary>
+    internal static void LatchSharedInfoSize(Domain d, Vcpu caller)
+    {
+        bool is32 = d.SharedInfo.Layout == SharedInfoLayout.X32;
+        bool wanted = HvmHypercallRules.LatchShinfoSize(is32, caller.Domain == d, HvmHypercallRules.Mode(caller.Cpu));
+        if (wanted == is32 || !d.IsHvm)
+            return;
+        d.SharedInfo.Layout = wanted ? SharedInfoLayout.X32 : SharedInfoLayout.X64;
+        GuestTime.UpdateWallClock(d);
+    }
+
     /// <summary>hvm_load_cpu_ctxt: the CPU record of XEN_DOMCTL_sethvmcontext, with which the tools start a PVH guest.</summary>
     /// <remarks>Source: stable-4.17 xen/arch/x86/hvm/hvm.c: hvm_load_cpu_ctxt.</remarks>
     public static void Load(VirtualCpu cpu, in HvmHwCpuV40 r, uint flags)
@@ -89,6 +115,8 @@ public static class HvmVcpuState
         cpu.SetSegment(SegmentName.Ldtr, Segment(r.LdtrSel, r.LdtrBase, r.LdtrLimit, r.LdtrArbytes));
         cpu.Gdtr = new DescriptorTableRegister(r.GdtrBase, (ushort)r.GdtrLimit);
         cpu.Idtr = new DescriptorTableRegister(r.IdtrBase, (ushort)r.IdtrLimit);
+        (cpu.SysenterCs, cpu.SysenterEsp, cpu.SysenterEip, cpu.KernelGsBase) = (r.SysenterCs, r.SysenterEsp, r.SysenterEip, r.ShadowGs);
+        (cpu.Star, cpu.LStar, cpu.CStar, cpu.SyscallMask, cpu.TscAux) = (r.MsrStar, r.MsrLstar, r.MsrCstar, r.MsrSyscallMask, r.MsrTscAux);
         ReadOnlySpan<(int Number, ulong Value)> debug = [(0, r.Dr0), (1, r.Dr1), (2, r.Dr2), (3, r.Dr3), (6, r.Dr6), (7, r.Dr7)];
         foreach ((int number, ulong value) in debug)
             cpu.SetDebugRegister(number, value);
@@ -97,6 +125,74 @@ public static class HvmVcpuState
             return;
         Array512<byte> fpu = r.FpuRegs;
         cpu.LoadFx(WireMemory.AsBytes(ref fpu));
+    }
+
+    /// <summary>hvm_save_cpu_ctxt, without the FPU, which the XSAVE record has.</summary>
+    /// <remarks>Source: stable-4.17 xen/arch/x86/hvm/hvm.c: hvm_save_cpu_ctxt.</remarks>
+    internal static HvmHwCpuV40 Save(Vcpu v)
+    {
+        VirtualCpu c = v.Cpu;
+        HvmHwCpuV40 r = new()
+        {
+            Rax = c[Gpr.Rax],
+            Rbx = c[Gpr.Rbx],
+            Rcx = c[Gpr.Rcx],
+            Rdx = c[Gpr.Rdx],
+            Rbp = c[Gpr.Rbp],
+            Rsi = c[Gpr.Rsi],
+            Rdi = c[Gpr.Rdi],
+            Rsp = c[Gpr.Rsp],
+            R8 = c[Gpr.R8],
+            R9 = c[Gpr.R9],
+            R10 = c[Gpr.R10],
+            R11 = c[Gpr.R11],
+            R12 = c[Gpr.R12],
+            R13 = c[Gpr.R13],
+            R14 = c[Gpr.R14],
+            R15 = c[Gpr.R15],
+            Rip = c.Rip,
+            Rflags = c.Rflags,
+            Cr0 = c.Cr0,
+            Cr2 = c.Cr2,
+            Cr3 = c.Cr3,
+            Cr4 = c.Cr4,
+            MsrEfer = c.Efer,
+            Dr0 = c.GetDebugRegister(0),
+            Dr1 = c.GetDebugRegister(1),
+            Dr2 = c.GetDebugRegister(2),
+            Dr3 = c.GetDebugRegister(3),
+            Dr6 = c.GetDebugRegister(6),
+            Dr7 = c.GetDebugRegister(7),
+            IdtrBase = c.Idtr.Base,
+            IdtrLimit = c.Idtr.Limit,
+            GdtrBase = c.Gdtr.Base,
+            GdtrLimit = c.Gdtr.Limit,
+            SysenterCs = c.SysenterCs,
+            SysenterEsp = c.SysenterEsp,
+            SysenterEip = c.SysenterEip,
+            ShadowGs = c.KernelGsBase,
+            MsrLstar = c.LStar,
+            MsrStar = c.Star,
+            MsrCstar = c.CStar,
+            MsrSyscallMask = c.SyscallMask,
+            MsrTscAux = c.TscAux,
+            Tsc = v.ReadTsc(0),
+        };
+        (r.CsSel, r.CsBase, r.CsLimit, r.CsArbytes) = Hidden(c, SegmentName.Cs);
+        (r.DsSel, r.DsBase, r.DsLimit, r.DsArbytes) = Hidden(c, SegmentName.Ds);
+        (r.EsSel, r.EsBase, r.EsLimit, r.EsArbytes) = Hidden(c, SegmentName.Es);
+        (r.FsSel, r.FsBase, r.FsLimit, r.FsArbytes) = Hidden(c, SegmentName.Fs);
+        (r.GsSel, r.GsBase, r.GsLimit, r.GsArbytes) = Hidden(c, SegmentName.Gs);
+        (r.SsSel, r.SsBase, r.SsLimit, r.SsArbytes) = Hidden(c, SegmentName.Ss);
+        (r.TrSel, r.TrBase, r.TrLimit, r.TrArbytes) = Hidden(c, SegmentName.Tr);
+        (r.LdtrSel, r.LdtrBase, r.LdtrLimit, r.LdtrArbytes) = Hidden(c, SegmentName.Ldtr);
+        return r;
+    }
+
+    private static (uint Selector, ulong Base, uint Limit, uint Attributes) Hidden(VirtualCpu cpu, SegmentName name)
+    {
+        SegmentRegister s = cpu.GetSegment(name);
+        return (s.Selector, s.Base, s.Limit, (uint)((s.Access & 0xFF) | (s.Access >> 4 & 0xF00)));
     }
 
     /// <summary>Access bytes of the record are in VMX's 16-bit form without the reserved nibble that LAR has; ours have LAR's.</summary>

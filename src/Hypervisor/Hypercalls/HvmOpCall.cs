@@ -1,5 +1,7 @@
 using XenSim.Hypervisor.Domains;
+using XenSim.Hypervisor.Hvm;
 using XenSim.Hypervisor.Public;
+using XenSim.Hypervisor.Public.Events;
 using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Hypervisor.Public.Wire;
 using static XenSim.Hypervisor.Hypercalls.Describe;
@@ -21,6 +23,8 @@ internal static class HvmOpCall
                     return XenErrno.EINVAL.ToResult();
                 c.Caller.FlushTlbs();
                 return 0;
+            case HvmOp.set_evtchn_upcall_vector when c.Xen.Profile.Release != XenRelease.V4_0:
+                return SetUpcallVector(c).ToResult();
             case HvmOp.get_time when c.Xen.Profile.Release != XenRelease.V4_0 || c.Caller.IsPrivileged:
             default:
                 c.Xen.NotImplemented(XenNames.HvmOp((uint)c.A1), "hvm_op answers -ENOSYS", ours: false);
@@ -53,10 +57,36 @@ internal static class HvmOpCall
                 return errno.ToResult();
         }
 
+        if (set && (HvmParam)p.Index == HvmParam.CALLBACK_IRQ)
+        {
+            d.HvmParams[p.Index] = p.Value;
+            if (c.Vcpu is { } caller)
+                HvmVcpuState.LatchSharedInfoSize(d, caller);
+            HvmInterrupts.SetCallbackVia(d);
+            return 0;
+        }
+
         if (set)
             return HvmParams.Set(c, d, (HvmParam)p.Index, p.Value).ToResult();
         p.Value = HvmParams.Get(d, (HvmParam)p.Index);
         return c.Memory.TryWriteStruct(arg, p) ? 0 : XenErrno.EFAULT.ToResult();
+    }
+
+    private static XenErrno SetUpcallVector(HypercallCall c)
+    {
+        const byte firstVector = 0x10;
+        if (!c.Caller.IsHvm)
+            return XenErrno.EINVAL;
+        if (!c.Memory.TryReadStruct(new VirtualAddress(c.A2), out HvmEvtchnUpcallVector op))
+            return XenErrno.EFAULT;
+        if (op.Vector < firstVector)
+            return XenErrno.EINVAL;
+        if (c.Caller.FindVcpu(op.Vcpu) is not { } v)
+            return XenErrno.ENOENT;
+        c.Xen.Log(LogLevel.Info, $"d{c.Caller.Id.Value}v{v.Id}: upcall vector {op.Vector:x2}");
+        v.EvtchnUpcallVector = op.Vector;
+        HvmInterrupts.AssertEventChannel(v);
+        return XenErrno.None;
     }
 
     /// <summary>hvm_allow_set_param, hvm_allow_get_param of 4.17.</summary>

@@ -1,4 +1,5 @@
 using XenSim.Hypervisor.Domains;
+using XenSim.Hypervisor.Hvm;
 using XenSim.Hypervisor.Memory;
 using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Numbers;
@@ -93,6 +94,8 @@ internal static class VcpuOpCall
             return XenErrno.EINVAL.ToResult();
         if (v.IsInitialised)
             return XenErrno.EEXIST.ToResult();
+        if (c.Caller.IsHvm)
+            return VcpuHvmContext.Set(v, c.Memory, arg).ToResult();
         return c.Memory.TryReadRecord(arg, c.Abi, out VcpuGuestContext context) ? VcpuContext.Set(v, context).ToResult() : XenErrno.EFAULT.ToResult();
     }
 

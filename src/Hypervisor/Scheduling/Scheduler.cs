@@ -17,6 +17,12 @@ public sealed class Scheduler
     /// <summary>Longest time on the processor while others wait: the credit scheduler's 30 ms.</summary>
     private const long SliceInstructions = 30_000_000;
 
+    /// <summary>
+    /// The same for one of several vCPUs of a hardware guest. Such a kernel waits for its other processors in PAUSE loops, out of which SVM's pause filter and
+    /// VMX's pause-loop exiting take it so that the others can run.
+    /// </summary>
+    private const long PauseLoopInstructions = 100_000;
+
     private readonly Xen _xen;
     private readonly TrapDispatcher _traps;
     private int _next;
@@ -96,7 +102,8 @@ public sealed class Scheduler
 
     private void BeginSlice(Vcpu vcpu, RunLimits limits, long last)
     {
-        _budget = Math.Min(SliceInstructions, last - Instructions);
+        long slice = vcpu.Domain is { IsHvm: true, Vcpus.Count: > 1 } ? PauseLoopInstructions : SliceInstructions;
+        _budget = Math.Min(slice, last - Instructions);
         _budget = Math.Min(_budget, UntilNextDeadline(limits.UntilNanoseconds));
         vcpu.Fire(VcpuTrigger.Schedule);
         _current = vcpu;
@@ -112,6 +119,8 @@ public sealed class Scheduler
         while (vcpu.State == VcpuState.Running && stop is null)
         {
             long left = _budget - RunningInstructions;
+            if (vcpu.InterruptWindow)
+                left = Math.Min(left, 1);
             if (left > 0 && _xen.Probe is { } probe)
                 left = probe.Before(vcpu, left);
             if (left <= 0)
@@ -121,6 +130,8 @@ public sealed class Scheduler
             if (exit.Reason is ExitReason.BudgetSpent or ExitReason.Breakpoint or ExitReason.Watchpoint)
             {
                 _xen.Probe?.After(vcpu, exit);
+                if (vcpu.InterruptWindow)
+                    TrapDispatcher.TestAllEvents(vcpu);
                 continue;
             }
 
@@ -206,12 +217,14 @@ public sealed class Scheduler
         {
             if (d.IsShuttingDown || d.IsDying)
                 continue;
+            deadline = Math.Min(deadline, d.Platform?.Deadline ?? ulong.MaxValue);
             foreach (Vcpu v in d.Vcpus)
             {
                 if (v.State is VcpuState.Offline or VcpuState.Crashed)
                     continue;
                 deadline = Math.Min(deadline, v.SingleshotTimer ?? ulong.MaxValue);
                 deadline = Math.Min(deadline, v.PollTimeout ?? ulong.MaxValue);
+                deadline = Math.Min(deadline, v.Apic?.Deadline ?? ulong.MaxValue);
 
                 // RELEASE-4.0.4 schedule.c: the periodic timer is stopped while its vCPU is blocked for good only by the guest.
                 if (v.PeriodicPeriod != 0)
@@ -227,8 +240,10 @@ public sealed class Scheduler
         ulong now = Now;
         foreach (Domain d in _xen.Domains)
         {
+            d.Platform?.Fire(now);
             foreach (Vcpu v in d.Vcpus)
             {
+                v.Apic?.Fire(now);
                 if (v.SingleshotTimer <= now)
                 {
                     v.SingleshotTimer = null;

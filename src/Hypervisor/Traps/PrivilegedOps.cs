@@ -142,6 +142,8 @@ internal static class PrivilegedOps
             return HypervisorMsrs.Refused(xen.Profile.Release, v.Domain.IsHvm);
         }
 
+        if (v.Domain.IsHvm)
+            HvmVcpuState.LatchSharedInfoSize(v.Domain, v);
         HypercallInit.hypercall_page_initialise(v.Domain, mfn);
         xen.PageTypes.PutPageAndType(mfn);
         return MsrEffect.Done;
@@ -198,7 +200,7 @@ internal static class PrivilegedOps
     }
 
     /// <summary>handle_xsetbv: components that the policy shows and the processor takes together. False: #GP(0).</summary>
-    private static bool Xsetbv(Vcpu v)
+    internal static bool Xsetbv(Vcpu v)
     {
         ulong value = (uint)v.Cpu[Gpr.Rax] | (v.Cpu[Gpr.Rdx] << 32);
         CpuidResult components = v.Domain.CpuPolicy.Get(0xD, 0);

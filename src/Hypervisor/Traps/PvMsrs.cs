@@ -33,7 +33,7 @@ internal static class PvMsrs
     private const ulong McgBanks = 2;
     private const ulong McgIntel = 1 << 24 | 1 << 11;
 
-    private enum Access
+    internal enum Access
     {
         /// <summary>X86EMUL_OKAY.</summary>
         Done,
@@ -86,7 +86,7 @@ internal static class PvMsrs
     }
 
     /// <summary>guest_rdmsr.</summary>
-    private static Access ReadCommon(Vcpu v, uint index, out ulong value)
+    internal static Access ReadCommon(Vcpu v, uint index, out ulong value)
     {
         HostModel host = v.Domain.Xen.Options.Host;
         bool amd = host.Vendor == CpuVendor.AMD;
@@ -192,7 +192,7 @@ internal static class PvMsrs
     }
 
     /// <summary>guest_wrmsr.</summary>
-    private static Access WriteCommon(Vcpu v, uint index, ulong value)
+    internal static Access WriteCommon(Vcpu v, uint index, ulong value)
     {
         bool amd = v.Domain.Xen.Options.Host.Vendor == CpuVendor.AMD;
         switch (index)
@@ -342,7 +342,7 @@ internal static class PvMsrs
 
     private static bool HasXsaves(Vcpu v) => (v.PolicyCpuid(0xD, 1).Eax & 8) != 0;
 
-    private static bool HasTscAux(Vcpu v) => Has(v, 0x8000_0001, 'd', 27) || Has(v, 7, 'c', 22);
+    internal static bool HasTscAux(Vcpu v) => Has(v, 0x8000_0001, 'd', 27) || Has(v, 7, 'c', 22);
 
     private static bool Has(Vcpu v, uint leaf, char register, int bit)
     {

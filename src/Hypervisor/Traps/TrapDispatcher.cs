@@ -1,5 +1,6 @@
 using XenSim.Guest.Cpu;
 using XenSim.Hypervisor.Domains;
+using XenSim.Hypervisor.Hvm;
 using XenSim.Hypervisor.Memory;
 using XenSim.Hypervisor.Public.Events;
 using XenSim.Hypervisor.Public.Numbers;
@@ -22,13 +23,16 @@ internal sealed class TrapDispatcher
     private const uint WriteAccess = 2;
     private const uint PresentPage = 1;
     private const ulong Cr0TaskSwitched = 8;
-    private const ulong InterruptFlag = 1 << 9;
     private const ushort XenCs = 0xE008;
 
     private readonly Xen _xen;
-    private Public.Mfn _ones = Public.Mfn.Invalid;
+    private readonly HvmExits _hardware;
 
-    internal TrapDispatcher(Xen xen) => _xen = xen;
+    internal TrapDispatcher(Xen xen)
+    {
+        _xen = xen;
+        _hardware = new HvmExits(xen);
+    }
 
     /// <summary>Null: the vCPU goes on (or was blocked, shut down, crashed: its state says so).</summary>
     public RunStop? Handle(Vcpu v, in CpuExit exit)
@@ -42,13 +46,13 @@ internal sealed class TrapDispatcher
     /// <summary>test_all_events: an unmasked pending upcall enters the guest before it goes on.</summary>
     public static void TestAllEvents(Vcpu v)
     {
-        VcpuInfo info = v.VcpuInfo;
         if (v.Domain.IsHvm)
         {
-            InjectUpcall(v);
+            HvmInterrupts.Assist(v);
             return;
         }
 
+        VcpuInfo info = v.VcpuInfo;
         if (v.NmiPending && v.NmiCallback.Address != 0)
         {
             v.NmiPending = false;
@@ -57,17 +61,6 @@ internal sealed class TrapDispatcher
 
         if (info.Exists && info.UpcallPending && !info.UpcallMask)
             GuestBounce.Enter(v, v.EventCallback with { MasksEvents = true });
-    }
-
-    private static void InjectUpcall(Vcpu v)
-    {
-        const int callbackIrq = 0;
-        const byte vectorType = 2;
-        VcpuInfo info = v.VcpuInfo;
-        ulong via = v.Domain.HvmParams[callbackIrq];
-        if (via >> 56 == vectorType && info.Exists && info.UpcallPending && !info.UpcallMask && (v.Cpu.Rflags & InterruptFlag) != 0
-            && !v.Cpu.InterruptShadow && !v.Cpu.Inject((byte)via))
-            v.Domain.Crash(v, "Triple fault");
     }
 
     private RunStop? HandleParavirtual(Vcpu v, in CpuExit exit)
@@ -96,62 +89,12 @@ internal sealed class TrapDispatcher
         }
     }
 
-    private RunStop? HandleHardware(Vcpu v, in CpuExit exit)
+    private RunStop? HandleHardware(Vcpu v, in CpuExit exit) => _hardware.TryHandle(v, exit, out RunStop? stop) ? stop : Common(v, exit);
+
+    internal static RunStop? Common(Vcpu v, in CpuExit exit)
     {
         switch (exit.Reason)
         {
-            case ExitReason.Vmcall or ExitReason.Vmmcall:
-                bool svm = _xen.Hvm?.Flavour == HypercallPages.HypercallPageFlavour.Svm;
-                if (svm == (exit.Reason == ExitReason.Vmmcall))
-                    HypercallEntry.Hardware(v, exit.NextRip);
-                else
-                    Inject(v, InvalidOpcode, null);
-                return null;
-            case ExitReason.Cpuid:
-                PrivilegedOps.Cpuid(v, exit.NextRip, forced: false);
-                return null;
-            case ExitReason.PortIn or ExitReason.PortOut when !exit.Repeated:
-                PrivilegedOps.Port(v, exit);
-                v.Cpu.Rip = exit.NextRip;
-                return null;
-            case ExitReason.ReadMsr or ExitReason.WriteMsr:
-                HvmMsrs.Handle(v, exit);
-                return null;
-            case ExitReason.Halt:
-                v.Cpu.Rip = exit.NextRip;
-                if (!v.VcpuInfo.UpcallPending)
-                    v.Block();
-                return null;
-            case ExitReason.PhysicalAccess when _xen.Profile.Release != Public.XenRelease.V4_0 && v.Domain.Physmap is { } map:
-                return AccessHole(v, map);
-            default:
-                return Common(v, exit);
-        }
-    }
-
-    /// <summary>
-    /// hvm_emulate of an access that no handler and no I/O server takes, as for every hole of a PVH guest: it reads all ones and writes nowhere
-    /// (stable-4.17 xen/arch/x86/hvm/emulate.c: null_ops). The instruction runs once on a page of ones.
-    /// </summary>
-    private RunStop? AccessHole(Vcpu v, GuestPhysmap map)
-    {
-        if (_ones == Public.Mfn.Invalid)
-            _ones = _xen.Mappings.AllocateXenFrame();
-        _xen.Memory.Writable(_ones.Value).Fill(0xFF);
-        map.StandInForHoles = (long)_ones.Value;
-        CpuExit after = v.Cpu.Run(1);
-        map.StandInForHoles = -1;
-        v.Cpu.FlushTlb();
-        return after.Reason == ExitReason.BudgetSpent ? null : Handle(v, after);
-    }
-
-    private static RunStop? Common(Vcpu v, in CpuExit exit)
-    {
-        switch (exit.Reason)
-        {
-            case ExitReason.TripleFault:
-                v.Domain.Crash(v, $"d{v.Domain.Id.Value}v{v.Id} Triple fault - invoking HVM shutdown action 1");
-                return null;
             case ExitReason.Unimplemented:
                 return new RunStop(RunStopReason.Unimplemented, v.Domain.Id, v.Id, $"instruction {v.Cpu.UnimplementedText} at {v.Cpu.Rip:x}");
             case ExitReason.PhysicalAccess:
@@ -340,12 +283,6 @@ internal sealed class TrapDispatcher
             return;
         foreach (string line in ExecutionState.PageWalk(v, address))
             _xen.Log(LogLevel.Error, line);
-    }
-
-    private static void Inject(Vcpu v, byte vector, uint? errorCode)
-    {
-        if (!v.Cpu.Inject(vector, errorCode is not null, errorCode ?? 0))
-            v.Domain.Crash(v, "Triple fault");
     }
 
     // vector_name of stable-4.17 xen/arch/x86/traps.c.

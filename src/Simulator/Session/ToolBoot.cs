@@ -76,6 +76,7 @@ internal sealed class ToolBoot
             _ => DomainType.hvm,
         },
         Kernel = Blob(guest.Kernel),
+        Firmware = guest.Type == GuestType.Hvm ? Blob(guest.Kernel) : null,
         Ramdisk = Blob(guest.Ramdisk),
         CommandLine = guest.CommandLine.Length > 0 ? guest.CommandLine : null,
         MemoryKiB = guest.MemoryMiB * KiBPerMiB,

@@ -39,7 +39,7 @@ public sealed class XlDomainReader
             return new XlDomain(null, file.Messages, []);
         var reader = new XlDomainReader(file, read);
         DomainConfiguration domain = reader.Build() with { SourceName = source, SourceText = Encoding.UTF8.GetBytes(text) };
-        reader.NoteOthers();
+        reader.NoteOthers(domain.Type);
         return new XlDomain(reader._errors.Count == 0 ? domain : null, [.. file.Messages, .. reader._errors], reader._notes);
     }
 
@@ -62,7 +62,9 @@ public sealed class XlDomainReader
             Name = finalName,
             Uuid = Uuid(finalName),
             Type = type,
-            Kernel = File("kernel"),
+            Kernel = Is40 || type != DomainType.hvm ? File("kernel") : null,
+            Firmware = !Is40 && type == DomainType.hvm ? File("firmware_override") : null,
+            VideoKiB = Video(),
             Ramdisk = type == DomainType.hvm ? null : File("ramdisk"),
             CommandLine = type == DomainType.hvm ? null : CommandLine(),
             MemoryKiB = KiB(_file.GetLong("memory") ?? most ?? DefaultMemoryMiB),
@@ -113,6 +115,25 @@ public sealed class XlDomainReader
         }
 
         return type ?? DomainType.pv;
+    }
+
+    /// <summary>video_memkb of libxl__domain_build_info_setdefault: for a Cirrus card, which is the default, a standard one, or none.</summary>
+    private ulong Video()
+    {
+        const ulong cirrus = 8 * 1024, standard = 16 * 1024;
+        if (Is40)
+            return cirrus;
+        ulong least = _file.GetString("vga") switch
+        {
+            "none" => 0,
+            "stdvga" => standard,
+            null when (_file.GetLong("stdvga") ?? 0) != 0 => standard,
+            _ => cirrus,
+        };
+        ulong given = KiB(_file.GetLong("videoram") ?? 0);
+        if (given != 0 && given < least)
+            Refuse("videoram", $"videoram must be at least {least / 1024} MB for this display");
+        return least == 0 ? 0 : Math.Max(given, least);
     }
 
     private string? CommandLine()
@@ -190,10 +211,17 @@ public sealed class XlDomainReader
 
     private void Refuse(string setting, string text) => _errors.Add(new XlMessage(Line(setting), 0, text));
 
-    private void NoteOthers()
+    private void NoteOthers(DomainType type)
     {
         foreach (XlSetting setting in _file.Settings)
         {
+            if (setting.Name == "kernel" && type == DomainType.hvm && !Is40)
+            {
+                _notes.Add(new XlMessage(
+                    setting.Line, 0, $"{_file.Source}:{setting.Line}: note: the kernel of an HVM guest is loaded by qemu, which is not simulated: an image to start with goes into firmware_override"));
+                continue;
+            }
+
             if (XlSettings.Simulated(_file.Release).Contains(setting.Name))
                 continue;
             bool known = XlSettings.Known(_file.Release).Contains(setting.Name);

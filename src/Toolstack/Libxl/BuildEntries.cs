@@ -11,17 +11,30 @@ internal static class BuildEntries
         TargetDomain target = build.Current;
         DomainConfiguration config = target.Configuration;
         bool is40 = build.Options.Release == XenRelease.V4_0;
+        ulong video = config.Type == DomainType.hvm ? config.VideoKiB : 0;
         build.Store.WriteAll(
             transaction,
             domPath,
             ("memory/static-max", Text(config.EffectiveMaximumKiB)),
-            ("memory/target", Text(config.MemoryKiB)),
-            ("memory/videoram", config.Type == DomainType.hvm ? "8192" : "0"),
+            ("memory/target", Text(config.MemoryKiB - (is40 ? 0 : video))),
+            ("memory/videoram", Text(video)),
             ("domid", Text(target.Domid)),
             ("store/port", Text(target.State.StorePort)),
             ("store/ring-ref", Text(target.State.StoreMfn)));
         for (int i = 0; i < (int)config.Vcpus; i++)
             build.Store.Write(transaction, $"{domPath}/cpu/{i}/availability", IsOnline(config, i, is40) ? "online" : "offline");
+        if (!is40 && config.Type == DomainType.hvm)
+        {
+            build.Store.WriteAll(
+                transaction,
+                domPath,
+                ("platform/acpi", "1"),
+                ("platform/acpi_s3", "1"),
+                ("platform/acpi_s4", "1"),
+                ("platform/acpi_laptop_slate", "0"),
+                ("platform/device-model", "qemu_xen"));
+        }
+
         foreach ((string key, string value) in VmEntries(build, config))
             build.Store.Write(transaction, $"{vmPath}/{key}", value);
     }

@@ -62,11 +62,22 @@ internal static class BuildPre417
         return rc.ToOutcome();
     }
 
-    /// <summary>hvm_set_conf_params of a PVH domain: timer mode and altp2m.</summary>
+    /// <summary>hvm_set_conf_params: HPET and timer alignment of an HVM domain, then timer mode and altp2m of both kinds.</summary>
     public static StageOutcome HvmSetConfParams(DomainBuild build)
     {
         const string source = "libxl_x86.c";
-        XcReturn rc = build.Xc.HvmParamSet(build.Current.Domid, HvmParam.TIMER_MODE, 1);
+        XcReturn rc;
+        if (build.Current.Configuration.Type == DomainType.hvm)
+        {
+            rc = build.Xc.HvmParamSet(build.Current.Domid, HvmParam.HPET_ENABLED, 1);
+            if (rc.Failed)
+                return Failed(build, source, 427, "hvm_set_conf_params", "Couldn't set HVM_PARAM_HPET_ENABLED", rc.Errno);
+            rc = build.Xc.HvmParamSet(build.Current.Domid, HvmParam.VPT_ALIGN, 1);
+            if (rc.Failed)
+                return Failed(build, source, 432, "hvm_set_conf_params", "Couldn't set HVM_PARAM_VPT_ALIGN", rc.Errno);
+        }
+
+        rc = build.Xc.HvmParamSet(build.Current.Domid, HvmParam.TIMER_MODE, 1);
         if (rc.Failed)
             return Failed(build, source, 444, "hvm_set_conf_params", "Couldn't set HVM_PARAM_TIMER_MODE", rc.Errno);
         rc = build.Xc.HvmParamSet(build.Current.Domid, HvmParam.ALTP2M, 0);

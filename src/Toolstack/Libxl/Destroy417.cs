@@ -13,7 +13,7 @@ internal static class Destroy417
 {
     private const string File = "libxl_domain.c";
 
-    /// <summary>libxl__destroy_domid up to the point where devices are gone.</summary>
+    /// <summary>libxl__destroy_domid up to the point where devices are gone; libxl__destroy_device_model ends a qemu.</summary>
     public static StageOutcome Pause(DomainBuild build)
     {
         TargetDomain target = build.Current;
@@ -29,6 +29,8 @@ internal static class Destroy417
         XcReturn rc = build.Xc.DomainPause(domid);
         if (rc.Failed)
             build.Log.LibxlErrno(File, 1218, "libxl__destroy_domid", "xc_domain_pause failed", rc.Errno, domid);
+        if (build.Store.ReadOrNull($"/local/domain/{domid}/image/device-model-pid") is not null)
+            DeviceModel417.Destroy(build, domid);
         return StageOutcome.Ok;
     }
 

@@ -52,6 +52,9 @@ public sealed record DomainConfiguration
     /// <summary>The kernel; for HVM in 4.0 the firmware or guest image that xc_hvm_build loads.</summary>
     public NamedBlob? Kernel { get; init; }
 
+    /// <summary>firmware_override: the image that an HVM guest of 4.17 starts with, in hvmloader's place.</summary>
+    public NamedBlob? Firmware { get; init; }
+
     public NamedBlob? Ramdisk { get; init; }
 
     /// <summary>What xenstore's image/ramdisk says: an empty name is one too (a stub domain has it); null: no entry.</summary>
@@ -73,6 +76,9 @@ public sealed record DomainConfiguration
     public ulong? MaximumMemoryKiB { get; init; }
 
     public ulong EffectiveMaximumKiB => MaximumMemoryKiB ?? MemoryKiB;
+
+    /// <summary>video_memkb: taken off an HVM guest's memory for the display of its device model.</summary>
+    public ulong VideoKiB { get; init; } = 8 * 1024;
 
     public uint Vcpus { get; init; } = 1;
 

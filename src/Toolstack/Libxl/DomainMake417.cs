@@ -27,13 +27,22 @@ internal static class DomainMake417
             MaxVcpus = target.Configuration.Vcpus,
             MaxEvtchnPort = 1023,
             GrantOpts = 2,
-            EmulationFlags = hvm ? (uint)EmulationFlags.LAPIC : 0,
+            EmulationFlags = (uint)EmulationOf(target.Configuration.Type),
         };
         XcReturn rc = build.Xc.DomainCreate(in create, out uint domid);
         target.Domid = domid;
         target.Created = !rc.Failed;
         return rc.ToOutcome();
     }
+
+    /// <summary>libxl__arch_domain_prepare_config.</summary>
+    private static EmulationFlags EmulationOf(DomainType type) => type switch
+    {
+        DomainType.hvm => EmulationFlags.LAPIC | EmulationFlags.HPET | EmulationFlags.PM | EmulationFlags.RTC | EmulationFlags.IOAPIC | EmulationFlags.PIC
+            | EmulationFlags.VGA | EmulationFlags.IOMMU | EmulationFlags.PIT | EmulationFlags.USE_PIRQ,
+        DomainType.pvh => EmulationFlags.LAPIC,
+        _ => 0,
+    };
 
     public static StageOutcome CreateFailed(DomainBuild build, StageOutcome failure)
     {
@@ -138,8 +147,12 @@ internal static class DomainMake417
         foreach (string node in (string[])["cpu", "memory", "device"])
             build.Store.MakeNode(t, $"{target.Path}/{node}", readOnly);
         build.Store.MakeNode(t, $"{target.Path}/device/suspend/event-channel", guest);
+        bool hvm = target.Configuration.Type == DomainType.hvm;
         build.Store.MakeNode(t, $"{target.Path}/control", readOnly);
-        foreach (string node in (string[])["control/shutdown", "control/feature-poweroff", "control/feature-reboot", "control/feature-suspend", "control/sysrq", "data", "drivers", "feature", "attr", "error"])
+        if (hvm)
+            build.Store.MakeNode(t, $"{target.Path}/hvmloader", readOnly);
+        string[] sleep = hvm ? ["control/feature-s3", "control/feature-s4"] : [];
+        foreach (string node in (string[])["control/shutdown", "control/feature-poweroff", "control/feature-reboot", "control/feature-suspend", .. sleep, "control/sysrq", "data", "drivers", "feature", "attr", "error"])
             build.Store.MakeNode(t, $"{target.Path}/{node}", guest);
         build.Store.WriteAll(t, target.VmPath, ("uuid", $"{target.Configuration.Uuid:D}"), ("name", target.Configuration.Name));
         build.Store.WriteAll(t, target.Path, ("control/platform-feature-multiprocessor-suspend", "1"), ("control/platform-feature-xs_reset_watches", "1"));

@@ -14,8 +14,10 @@ internal static class Finish417
 
     public static StageOutcome CreateDomain(DomainBuild build)
     {
-        if (build.Guest.Configuration.Type == DomainType.hvm)
-            return NotHere(build, "type=\"hvm\" under 4.17", ours: true);
+        if (build.Guest.Configuration is { Type: DomainType.hvm, Firmware: null })
+            return NotHere(build, "hvmloader and qemu: give what an HVM guest starts with as firmware_override", ours: true);
+        if (build.Guest.Configuration is { Type: DomainType.hvm } hvm && hvm.EffectiveMaximumKiB != hvm.MemoryKiB)
+            return NotHere(build, "populate-on-demand: leave maxmem out or make it equal to memory", ours: true);
         Queries417.GlobalConfig(build);
         if (build.Guest.Configuration.SourceName is { } name)
             build.Log.Stderr($"Parsing config from {name}");

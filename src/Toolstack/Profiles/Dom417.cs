@@ -72,9 +72,9 @@ internal static class Dom417
             Function(
                 X86,
                 "meminit_hvm",
-                Pvh417.MeminitEnter,
-                Function(XcDomain, "xc_domain_claim_pages", BootMemInit.Claim).OnlyIf("claim_mode", b => b.Current.Configuration.ClaimMode).OrElse(Pvh417.ClaimFailed),
-                Function(XcDomain, "xc_domain_populate_physmap", Pvh417.Populate),
+                HvmBuild417.MeminitEnter,
+                Function(XcDomain, "xc_domain_claim_pages", HvmBuild417.Claim).OnlyIf("claim_mode", b => b.Current.Configuration.ClaimMode).OrElse(HvmBuild417.ClaimFailed),
+                Function(XcDomain, "xc_domain_populate_physmap", HvmBuild417.Populate),
                 Function(XcDomain, "xc_domain_claim_pages:cancel", BootMemInit.CancelClaim).Unchecked())
                 .Undo(Function(XcDomain, "xc_domain_claim_pages:cancel after a failure", BootMemInit.CancelClaim)),
             Function(
@@ -84,8 +84,8 @@ internal static class Dom417
                 Function(Core, "xc_dom_alloc_segment:kernel", BuildImage.AllocKernel),
                 Function(Elf, "xc_dom_load_elf_kernel", BuildImage.LoadKernel),
                 Function(Core, "xc_dom_build_module:mapped", BuildImage.Module417).OnlyIf("a ramdisk without MOD_START_PFN", b => HasRamdisk(b) && !Unmapped(b)),
-                Function(Core, "xc_dom_load_acpi", Pvh417.LoadAcpi),
-                Function(X86, "alloc_magic_pages_hvm", Pvh417.AllocMagicPages),
+                Function(Core, "xc_dom_load_acpi", HvmBuild417.LoadAcpi).OnlyIf("PVH", b => !b.Current.Image!.DeviceModel),
+                Function(X86, "alloc_magic_pages_hvm", HvmBuild417.AllocMagicPages),
                 Function(Core, "xc_dom_alloc_pad", BuildImage.PadToPgtabEnd),
                 Function(Core, "xc_dom_build_module:unmapped", BuildImage.Module417).OnlyIf("a ramdisk and MOD_START_PFN", b => HasRamdisk(b) && Unmapped(b))),
             Function(
@@ -95,8 +95,8 @@ internal static class Dom417
                 Function(X86, "bootearly", BootImage.BootEarly),
                 Function(XcDomain, "xc_domain_getinfo", BootImage.GetDomainInfo),
                 Function(Core, "xc_dom_log_memory_footprint", XcDomCore.LogMemoryFootprint),
-                Function(X86, "bootlate_hvm", Pvh417.BootLate),
-                Function(X86, "vcpu_hvm", PvhVcpu417.Vcpu),
+                Function(X86, "bootlate_hvm", HvmBuild417.BootLate),
+                Function(X86, "vcpu_hvm", HvmVcpu417.Vcpu),
                 Function(Core, "xc_dom_unmap_all", XcDomCore.UnmapAll)));
 
     private static Stage<DomainBuild> BuildDom(Stage<DomainBuild> meminit, Stage<DomainBuild> buildImage, Stage<DomainBuild> bootImage)
@@ -115,8 +115,8 @@ internal static class Dom417
             Function(Core, "xc_dom_mem_init", XcDomCore.MemInit).OrElse(BuildDom417.Failed(582, "libxl__build_dom", "xc_dom_mem_init failed")),
             Function(Boot, "xc_dom_boot_mem_init", BootMemInit.Enter, meminit).OnFailure(BootMemInit.Failed)
                 .OrElse(BuildDom417.Failed(586, "libxl__build_dom", "xc_dom_boot_mem_init failed")),
-            Function(LibxlX86, "libxl__arch_domain_finalise_hw_description", Pvh417.FinaliseHwDescription)
-                .OnlyIf("PVH", b => b.Current.IsHvm)
+            Function(LibxlX86, "libxl__arch_domain_finalise_hw_description", HvmBuild417.FinaliseHwDescription)
+                .OnlyIf("PVH or HVM", b => b.Current.IsHvm)
                 .OrElse(BuildDom417.Failed(590, "libxl__build_dom", "libxl__arch_domain_finalise_hw_description failed")),
             buildImage.OrElse(BuildDom417.Failed(594, "libxl__build_dom", "xc_dom_build_image failed")),
             bootImage.OrElse(BuildDom417.Failed(598, "libxl__build_dom", "xc_dom_boot_image failed")),

@@ -5,7 +5,7 @@ using static XenSim.Toolstack.Profiles.Calls;
 
 namespace XenSim.Toolstack.Profiles;
 
-/// <summary>stable-4.17: xl create of a PV or PVH domain.</summary>
+/// <summary>stable-4.17: xl create of a PV, PVH or HVM domain.</summary>
 internal static class Path417
 {
     private const string Xl = "stable-4.17 tools/xl/xl_vmcontrol.c";
@@ -36,7 +36,11 @@ internal static class Path417
                     Function(Create, "store_libxl_entry", DomainMake417.StoreDmVersion),
                     Function("stable-4.17 tools/libs/light/libxl_bootloader.c", "libxl__bootloader_run", Finish417.BootloaderRun)),
                 Function(Create, "domcreate_bootloader_done", DomainBuild()).OrElse(Finish417.RebuildFailed),
-                Function(Create, "domcreate_launch_dm", Function(Console, "libxl__device_console_add", Finish417.ConsoleAdd)),
+                Function(
+                    Create,
+                    "domcreate_launch_dm",
+                    Function(Console, "libxl__device_console_add", Finish417.ConsoleAdd),
+                    Function("stable-4.17 tools/libs/light/libxl_dm.c", "libxl__spawn_local_dm", DeviceModel417.Spawn).OnlyIf("HVM", IsHvm)),
                 Function(Create, "domcreate_complete", Finish417.DomcreateComplete))
                 .Undo(DestroyByLibxl()),
             Function(Domain, "libxl_domain_unpause", Function(XcDomain, "xc_domain_unpause", Finish417.Unpause).OrElse(Finish417.UnpauseFailed))
@@ -97,7 +101,7 @@ internal static class Path417
             .Then(DomainMake417.Commit);
 
     private static Stage<DomainBuild> DomainBuild()
-        => Function(Create, "libxl__domain_build", BuildPre(), BuildPv().OnlyIf("PV", IsPv), BuildHvm().OnlyIf("PVH", IsPvh), BuildPost());
+        => Function(Create, "libxl__domain_build", BuildPre(), BuildPv().OnlyIf("PV", IsPv), BuildHvm().OnlyIf("PVH or HVM", IsHvmContainer), BuildPost());
 
     private static Stage<DomainBuild> BuildPre()
         => Function(
@@ -113,10 +117,10 @@ internal static class Path417
             Function(
                 X86,
                 "libxl__arch_domain_create",
-                Function(X86, "hvm_set_conf_params", BuildPre417.HvmSetConfParams).OnlyIf("PVH", IsPvh),
+                Function(X86, "hvm_set_conf_params", BuildPre417.HvmSetConfParams).OnlyIf("PVH or HVM", IsHvmContainer),
                 Function(XcDomain, "xc_domain_set_memmap_limit", BuildPre417.SetMemmapLimit).Unchecked().OnlyIf("PV", IsPv),
                 Function(XcDomain, "xc_domain_set_tsc_info", BuildPre417.SetTscInfo).OrElse(BuildPre417.SetTscInfoFailed),
-                Function(Dom, "libxl__domain_set_paging_mempool_size", BuildPre417.SetPagingMempoolSize).OnlyIf("PVH", IsPvh)),
+                Function(Dom, "libxl__domain_set_paging_mempool_size", BuildPre417.SetPagingMempoolSize).OnlyIf("PVH or HVM", IsHvmContainer)),
             Function(
                 "stable-4.17 tools/libs/light/libxl_cpuid.c",
                 "libxl__cpuid_legacy",
@@ -143,7 +147,7 @@ internal static class Path417
                 Dom,
                 "libxl__domain_firmware",
                 Function(DomCore, "xc_dom_kernel_file", XcDomCore.KernelFile).OrElse(BuildDom417.Failed(909, "libxl__domain_firmware", "xc_dom_kernel_file failed")),
-                Function(DomCore, "xc_dom_module_file", XcDomCore.RamdiskFile).OnlyIf("a ramdisk is given", HasRamdisk)
+                Function(DomCore, "xc_dom_module_file", XcDomCore.RamdiskFile).OnlyIf("PVH with a ramdisk", b => IsPvh(b) && HasRamdisk(b))
                     .OrElse(BuildDom417.Failed(926, "libxl__domain_firmware", "xc_dom_ramdisk_file failed")))
                 .OrElse(BuildDom417.FirmwareFailed),
             Dom417.BuildHvmDom(),
@@ -160,6 +164,10 @@ internal static class Path417
     private static bool IsPv(DomainBuild build) => build.Current.Configuration.Type == DomainType.pv;
 
     private static bool IsPvh(DomainBuild build) => build.Current.Configuration.Type == DomainType.pvh;
+
+    private static bool IsHvm(DomainBuild build) => build.Current.Configuration.Type == DomainType.hvm;
+
+    private static bool IsHvmContainer(DomainBuild build) => build.Current.IsHvm;
 
     private static bool HasRamdisk(DomainBuild build) => build.Current.Configuration.Ramdisk is not null;
 }

@@ -49,7 +49,7 @@ internal sealed class Host : IDisposable
 {
     public const ulong Scratch = ToolMemory.Base + 0x1000;
 
-    public Host(XenRelease release, bool pv32 = true)
+    public Host(XenRelease release, bool pv32 = true, string xenCommandLine = "")
     {
         Xen = new Xen(new XenOptions
         {
@@ -57,6 +57,7 @@ internal sealed class Host : IDisposable
             Host = HostModels.Default(CpuVendor.AMD, host64: true),
             MemoryMiB = 128,
             Pv32 = pv32,
+            CommandLine = xenCommandLine,
             Events = Recorder,
         });
         Xen.CreateControlDomain();

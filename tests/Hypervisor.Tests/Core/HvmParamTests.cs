@@ -42,8 +42,10 @@ public class HvmParamTests
     {
         using Host host = new(release);
         Domain d = HardwareDomain(host);
+        ulong before = d.HvmParams[(int)param];
+        Assert.Equal(param == HvmParam.TRIPLE_FAULT_REASON ? 1ul : 0, before); // hvm_domain_initialise: SHUTDOWN_reboot
         Assert.Equal(expected, Set(host, d, param, (ulong)value));
-        Assert.Equal(expected == XenErrno.None ? (ulong)value : 0, d.HvmParams[(int)param]);
+        Assert.Equal(expected == XenErrno.None ? (ulong)value : before, d.HvmParams[(int)param]);
     }
 
     [Fact]
@@ -119,8 +121,7 @@ public class HvmParamTests
         using Host host = new(release);
         Domain d = HardwareDomain(host);
         byte[] stream = Save(host, d);
-        int mtrr = stream.Length - 8 - 240;
-        Assert.Equal((ushort)HvmSaveCode.MTRR, BitConverter.ToUInt16(stream, mtrr - 8));
+        int mtrr = Find(stream, HvmSaveCode.MTRR);
         stream[mtrr] = 0x55; // PAT
         stream[mtrr + 224] = variable; // MTRRcap
         stream.CopyTo(host.Memory.Bytes, 0x2000);
@@ -128,6 +129,15 @@ public class HvmParamTests
         Assert.Equal(expected, host.Domctl(DomctlCommand.sethvmcontext, d.Id, load));
         if (expected == XenErrno.None)
             Assert.Equal(stream[mtrr..(mtrr + 240)], Save(host, d)[mtrr..(mtrr + 240)]);
+    }
+
+    /// <summary>Offset of the record's body.</summary>
+    private static int Find(byte[] stream, HvmSaveCode code)
+    {
+        int at = 0;
+        while (BitConverter.ToUInt16(stream, at) != (ushort)code)
+            at += 8 + BitConverter.ToInt32(stream, at + 4);
+        return at + 8;
     }
 
     private static byte[] Save(Host host, Domain d)

@@ -35,6 +35,21 @@ public sealed class XlConfigTests
         Assert.Equal(EndAction.preserve, domain.OnPoweroff);
     }
 
+    // stable-4.17 tools/xl/xl_parse.c: firmware_override is u.hvm.firmware; tools/libs/light/libxl_create.c: video memory by kind of display.
+    [Theory]
+    [InlineData("type='hvm'", 8)]
+    [InlineData("builder='hvm'", 8)]
+    [InlineData("type='hvm'\nvga='none'", 0)]
+    [InlineData("type='hvm'\nstdvga=1", 16)]
+    [InlineData("type='hvm'\nvideoram=32", 32)]
+    public void An_HVM_domain_starts_with_what_firmware_override_names(string settings, ulong videoMiB)
+    {
+        XlDomain result = Read($"name='h'\n{settings}\nmemory=128\nfirmware_override='/guests/vmlinuz'\nkernel='/guests/initrd.gz'\n");
+        Assert.Empty(result.Messages);
+        Assert.Equal((DomainType.hvm, "/guests/vmlinuz", null, videoMiB * 1024), (result.Domain!.Type, result.Domain.Firmware?.Name, result.Domain.Kernel?.Name, result.Domain.VideoKiB));
+        Assert.Contains(result.Notes, n => n.Text.Contains("goes into firmware_override", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void Strings_numbers_lists_and_comments_are_read_as_libxlu_reads_them()
     {

@@ -92,6 +92,9 @@ public sealed class DomImage
     /// <summary>container_type: false for PV.</summary>
     public bool HvmContainer { get; }
 
+    /// <summary>device_model: an HVM domain of 4.17, which has a qemu beside it.</summary>
+    public bool DeviceModel { get; init; }
+
     /// <summary>f_requested: XENFEAT bits that the configuration asks for.</summary>
     public uint FeaturesRequested { get; internal set; }
 

@@ -25,7 +25,7 @@ internal static class XcDomCore
         BuilderLog log = new(build.Options.Release, build.Options.Events.Emit);
         DomainConfiguration config = target.Configuration;
         log.Print($"xc_dom_allocate: cmdline=\"{config.CommandLine}\", features=\"{config.Features}\"");
-        DomImage dom = new(build.Xc, target.Domid, log, config.CommandLine, target.IsHvm);
+        DomImage dom = new(build.Xc, target.Domid, log, config.CommandLine, target.IsHvm) { DeviceModel = config.Type == DomainType.hvm };
         uint requested = 0;
         XenFeatures.TryParse(build.Options.Release, config.Features, ref requested);
         dom.FeaturesRequested = requested;
@@ -36,7 +36,7 @@ internal static class XcDomCore
     public static StageOutcome KernelFile(DomainBuild build)
     {
         DomImage dom = build.Current.Image!;
-        NamedBlob? kernel = build.Current.Configuration.Kernel;
+        NamedBlob? kernel = dom.DeviceModel ? build.Current.Configuration.Firmware : build.Current.Configuration.Kernel;
         dom.Log.Print($"xc_dom_kernel_file: filename=\"{kernel?.Name}\"");
         if (!MapFile(dom, kernel))
             return StageOutcome.Fail(-1, XenErrno.ENOENT);
@@ -136,7 +136,7 @@ internal static class XcDomCore
         }
 
         DomainConfiguration config = build.Current.Configuration;
-        ulong megabytes = (dom.HvmContainer ? config.EffectiveMaximumKiB : config.MemoryKiB) / 1024;
+        ulong megabytes = (dom.HvmContainer ? config.EffectiveMaximumKiB - (dom.DeviceModel ? config.VideoKiB : 0) : config.MemoryKiB) / 1024;
         ulong pages = megabytes << 8;
         dom.Log.Print($"xc_dom_mem_init: mem {megabytes} MB, pages 0x{pages:x} pages, 4k each");
         if (pages > GuestMemory.MaximumPages)

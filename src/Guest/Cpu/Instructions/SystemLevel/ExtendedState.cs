@@ -2,7 +2,7 @@ using Iced.Intel;
 
 namespace XenSim.Guest.Cpu.Instructions.SystemLevel;
 
-/// <summary>XGETBV, XSAVE, XSAVEOPT, XSAVEC, XRSTOR for x87, SSE and AVX state. SDM vol. 1, chapter 13.</summary>
+/// <summary>XGETBV, XSAVE, XSAVEOPT, XSAVEC, XRSTOR for x87, SSE and AVX state and the protection-key rights. SDM vol. 1, chapter 13.</summary>
 // SAFETY: s is the state of the vCPU that runs and op an op of its block, alive for the whole call; guest bytes come from Tlb, which gives at least
 // the size asked for; register offsets are the translator's.
 internal static unsafe class ExtendedState
@@ -11,6 +11,10 @@ internal static unsafe class ExtendedState
     private const int AvxOffset = 576;
     private const int AvxSize = 256;
     private const int AreaSize = AvxOffset + AvxSize;
+
+    /// <summary>Place and size of PKRU in the standard form: CPUID 0xD, sub-leaf 9.</summary>
+    private const int PkruOffset = 2688;
+    private const int PkruSize = 8;
     private const ulong Compacted = 1ul << 63;
 
     private const byte Plain = 0, Optimised = 1, Compacting = 2;
@@ -47,7 +51,8 @@ internal static unsafe class ExtendedState
             ymm |= s->YmmHigh[i];
         }
 
-        return (FxImage.IsX87Reset(s) ? 0 : CpuFeatures.X87) | (xmm == 0 ? 0 : CpuFeatures.Sse) | (ymm == 0 ? 0 : CpuFeatures.Avx);
+        return (FxImage.IsX87Reset(s) ? 0 : CpuFeatures.X87) | (xmm == 0 ? 0 : CpuFeatures.Sse) | (ymm == 0 ? 0 : CpuFeatures.Avx)
+            | (s->Pkru == 0 ? 0 : CpuFeatures.Pkru);
     }
 
     private static Block* Xgetbv(CpuState* s, Op* op)
@@ -90,7 +95,9 @@ internal static unsafe class ExtendedState
         ulong requested = Requested(s);
         int size = (requested & CpuFeatures.Avx) != 0 ? AreaSize : AvxOffset;
         byte* image = stackalloc byte[AreaSize];
-        if (!Read(s, linear, image, size, true))
+        byte* rights = null;
+        ulong rightsAt = linear + PlaceOfPkru(op->Src == Compacting, requested);
+        if (!Read(s, linear, image, size, true) || ((requested & CpuFeatures.Pkru) != 0 && (rights = Tlb.Modify(s, rightsAt, PkruSize)) == null))
             return Faults.Raise(s, op);
         if (op->Src == Compacting)
             FillCompacted(s, op, image, requested);
@@ -98,8 +105,13 @@ internal static unsafe class ExtendedState
             FillStandard(s, op, image, requested);
         for (ulong i = 0; i < (ulong)size; i += 16)
             Buffer.MemoryCopy(image + i, Tlb.Modify(s, linear + i, 16), 16, 16);
+        if (rights != null && (op->Src == Plain || s->Pkru != 0))
+            *(ulong*)Tlb.Modify(s, rightsAt, PkruSize) = s->Pkru;
         return op[1].Handler(s, op + 1);
     }
+
+    /// <summary>In the compacted form it follows what else is in the mask. SDM vol. 1, 13.4.3.</summary>
+    private static ulong PlaceOfPkru(bool compacted, ulong mask) => !compacted ? PkruOffset : AvxOffset + ((mask & CpuFeatures.Avx) != 0 ? AvxSize : 0ul);
 
     private static bool Read(CpuState* s, ulong linear, byte* image, int size, bool forWriting)
     {
@@ -173,6 +185,10 @@ internal static unsafe class ExtendedState
             return Faults.Raise(s, op, Vectors.Gp);
         if ((requested & present & CpuFeatures.Avx) != 0 && !Read(s, linear + AvxOffset, image + AvxOffset, AvxSize, false))
             return Faults.Raise(s, op);
+        byte* rights = null;
+        if ((requested & present & CpuFeatures.Pkru) != 0 && (rights = Tlb.Read(s, linear + PlaceOfPkru(compacted, header[1]), PkruSize)) == null)
+            return Faults.Raise(s, op);
+        uint keys = rights == null ? 0 : *(uint*)rights;
         // The standard form loads MXCSR whenever SSE or AVX is asked for, the compacted form with the SSE component.
         ulong withMxcsr = compacted ? requested & present & CpuFeatures.Sse : requested & (CpuFeatures.Sse | CpuFeatures.Avx);
         uint mxcsr = *(uint*)(image + 24);
@@ -183,6 +199,8 @@ internal static unsafe class ExtendedState
         else if (compacted && (requested & CpuFeatures.Sse) != 0)
             s->Mxcsr = FxImage.MxcsrReset;
         Load(s, op, image, requested, present);
+        if ((requested & CpuFeatures.Pkru) != 0)
+            ProtectionKeys.Set(s, keys);
         return op[1].Handler(s, op + 1);
     }
 

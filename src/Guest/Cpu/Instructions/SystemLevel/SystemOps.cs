@@ -322,7 +322,7 @@ internal static unsafe partial class SystemOps
         if (s->Cpl <= Iopl(s) && (s->Flags & RflagsBits.Vm) == 0)
             return true;
         // A PV guest runs on Xen's TSS, whose map lies beyond its limit (IOBMP_INVALID_OFFSET of xen/include/asm-x86/processor.h).
-        if ((s->Intercepts & (ulong)Intercepts.Exceptions) != 0 || (s->Tr.Access & 0x80) == 0 || s->Tr.Limit < 0x67)
+        if ((s->Intercepts & (ulong)Intercepts.SoftwareInterrupts) != 0 || (s->Tr.Access & 0x80) == 0 || s->Tr.Limit < 0x67)
             return false;
         if (!SystemMemory.Read(s, s->Tr.Base + 0x66, 2, out ulong map))
             return !(fault = true);

@@ -10,14 +10,24 @@ using XenSim.Toolstack.Libxl;
 
 namespace XenSim.Toolstack.Libxc.Dom;
 
-/// <summary>The HVM container of a PVH domain: memory, ACPI, special pages, start info.</summary>
+/// <summary>The HVM container of a PVH or HVM domain: memory, ACPI, special pages, start info.</summary>
 /// <remarks>Source: stable-4.17 tools/libs/guest/xg_dom_x86.c, tools/libs/light/libxl_dom.c, libxl_x86.c, libxl_x86_acpi.c.</remarks>
-internal static class Pvh417
+internal static class HvmBuild417
 {
     /// <summary>ACPI_INFO_PHYSICAL_ADDRESS: the lowest thing in the MMIO hole, below the local APIC and the special pages.</summary>
     private const ulong AcpiInfoAddress = 0xfc000000;
+    /// <summary>HVM_BELOW_4G_MMIO_START: where RAM ends when a device model maps its own things below 4 GiB.</summary>
+    private const ulong DeviceModelMmioStart = 0xf0000000;
+
+    /// <summary>GUEST_LOW_MEM_START_DEFAULT: the first megabyte is not in the map that firmware gets, which describes it itself.</summary>
+    private const ulong LowMemStart = 0x100000;
+    private const ulong VgaHole = 0xa0, AfterVgaHole = 0xc0;
+    private const ulong IoreqServerPages = 8;
+    private const ulong HvmInfoPfn = 0x9f;
+    private const int HvmInfoOffset = 0x800;
     private const ulong SpecialPages = 8;
     private const ulong FirstSpecial = 0xff000 - SpecialPages;
+    private const ulong FirstIoreqServer = FirstSpecial - IoreqServerPages;
     private const int ModuleMax = 2;
     private const int ModuleCommandLine = 1024;
     private const int LinuxRsdpUnrestricted = 15;
@@ -37,9 +47,15 @@ internal static class Pvh417
     public static StageOutcome MeminitEnter(DomainBuild build)
     {
         DomImage dom = build.Current.Image!;
-        foreach ((ulong start, ulong end) in Ranges(dom.Memory.TotalPages))
+        foreach ((ulong start, ulong end) in Ranges(dom))
             dom.Log.Print($"range: start=0x{start:x} end=0x{end:x}");
         return StageOutcome.Ok;
+    }
+
+    public static StageOutcome Claim(DomainBuild build)
+    {
+        DomImage dom = build.Current.Image!;
+        return build.Xc.ClaimPages(dom.Domid, dom.Memory.TotalPages - (dom.DeviceModel ? AfterVgaHole - VgaHole : 0)).ToOutcome();
     }
 
     public static StageOutcome ClaimFailed(DomainBuild build, StageOutcome failure)
@@ -53,9 +69,21 @@ internal static class Pvh417
     {
         DomImage dom = build.Current.Image!;
         ulong[] statistics = new ulong[3];
-        foreach ((ulong start, ulong end) in Ranges(dom.Memory.TotalPages))
+        if (dom.DeviceModel)
         {
-            StageOutcome rc = PopulateRange(build, dom, start >> 12, end >> 12, statistics);
+            XcReturn low = build.Xc.PopulatePhysmapExact(dom.Domid, [.. Enumerable.Range(0, (int)VgaHole).Select(i => (ulong)i)], 0);
+            if (low.Failed)
+            {
+                dom.Log.Print("Could not populate low memory (< 0xA0).");
+                return StageOutcome.Fail(-1, low.Errno);
+            }
+
+            statistics[0] = AfterVgaHole; // the hole counts too, in the original's statistics
+        }
+
+        foreach ((ulong start, ulong end) in Ranges(dom))
+        {
+            StageOutcome rc = PopulateRange(build, dom, start == 0 && dom.DeviceModel ? AfterVgaHole : start >> 12, end >> 12, statistics);
             if (rc.Failed)
             {
                 dom.Log.Print("Could not allocate memory for HVM guest.");
@@ -70,23 +98,33 @@ internal static class Pvh417
         return StageOutcome.Ok;
     }
 
-    /// <summary>libxl__dom_load_acpi and domain_construct_memmap.</summary>
+    /// <summary>libxl__dom_load_acpi (PVH: an HVM guest's firmware makes its own tables) and domain_construct_memmap.</summary>
     public static StageOutcome FinaliseHwDescription(DomainBuild build)
     {
         DomImage dom = build.Current.Image!;
-        XcReturn rc = build.Xc.GetDomainInfo(dom.Domid, out DomainInfo info);
-        if (rc.Failed)
+        XcReturn rc;
+        IReadOnlyList<AcpiModule> modules = [];
+        List<E820Entry> map = [];
+        (ulong start, ulong end)[] ranges = [.. Ranges(dom)];
+        if (dom.DeviceModel)
         {
-            build.Log.Libxl(LogLevel.Error, "libxl_x86_acpi.c", 103, "init_acpi_config", $"getdomaininfo failed (rc={rc.Value})");
-            return StageOutcome.Fail(LibxlError.FAIL, rc.Errno);
+            map.Add(new E820Entry { Addr = LowMemStart, Size = ranges[0].end - LowMemStart, Type = (uint)E820Type.RAM });
+        }
+        else
+        {
+            rc = build.Xc.GetDomainInfo(dom.Domid, out DomainInfo info);
+            if (rc.Failed)
+            {
+                build.Log.Libxl(LogLevel.Error, "libxl_x86_acpi.c", 103, "init_acpi_config", $"getdomaininfo failed (rc={rc.Value})");
+                return StageOutcome.Fail(LibxlError.FAIL, rc.Errno);
+            }
+
+            bool lowRsdp = dom.Parms.GuestOs == "linux" && !dom.Parms.Supports(LinuxRsdpUnrestricted);
+            modules = AcpiTables.Build(AcpiInfoAddress, info.MaxVcpuId + 1, lowRsdp);
+            map.Add(new E820Entry { Addr = 0, Size = ranges[0].end, Type = (uint)E820Type.RAM });
+            map.Add(new E820Entry { Addr = FirstSpecial << 12, Size = SpecialPages << 12, Type = (uint)E820Type.RESERVED });
         }
 
-        bool lowRsdp = dom.Parms.GuestOs == "linux" && !dom.Parms.Supports(LinuxRsdpUnrestricted);
-        IReadOnlyList<AcpiModule> modules = AcpiTables.Build(AcpiInfoAddress, info.MaxVcpuId + 1, lowRsdp);
-        List<E820Entry> map = [];
-        (ulong start, ulong end)[] ranges = [.. Ranges(dom.Memory.TotalPages)];
-        map.Add(new E820Entry { Addr = 0, Size = ranges[0].end, Type = (uint)E820Type.RAM });
-        map.Add(new E820Entry { Addr = FirstSpecial << 12, Size = SpecialPages << 12, Type = (uint)E820Type.RESERVED });
         map.AddRange(modules.Select(m => new E820Entry { Addr = m.Address & ~0xfffUL, Size = m.Length + (m.Address & 0xfff), Type = (uint)E820Type.ACPI }));
         if (ranges.Length > 1)
             map.Add(new E820Entry { Addr = ranges[1].start, Size = ranges[1].end - ranges[1].start, Type = (uint)E820Type.RAM });
@@ -134,21 +172,8 @@ internal static class Pvh417
     {
         DomImage dom = build.Current.Image!;
         uint domid = dom.Domid;
-        ulong[] extents = [.. Enumerable.Range(0, (int)SpecialPages).Select(i => FirstSpecial + (ulong)i)];
-        XcReturn rc = build.Xc.PopulatePhysmapExact(domid, extents, 0);
-        if (rc.Failed)
-        {
-            dom.Log.Print("Could not allocate special pages.");
-            return rc.ToOutcome();
-        }
-
-        using (IForeignMapping mapping = build.Xc.Foreign.Map(build.Current.Id, [.. extents.Select(e => new Gfn(e))], writable: true))
-        {
-            if (mapping.Error != XenErrno.None)
-                return StageOutcome.Fail(-1, mapping.Error);
-            for (int i = 0; i < mapping.Count; i++)
-                mapping.Page(i).Clear();
-        }
+        if (PopulateCleared(build, FirstSpecial, SpecialPages, "special pages") is { Failed: true } special)
+            return special;
 
         // None of these is checked.
         build.Xc.HvmParamSet(domid, HvmParam.STORE_PFN, (ulong)Special.Xenstore);
@@ -158,6 +183,13 @@ internal static class Pvh417
         build.Xc.HvmParamSet(domid, HvmParam.PAGING_RING_PFN, (ulong)Special.Paging);
         build.Xc.HvmParamSet(domid, HvmParam.MONITOR_RING_PFN, (ulong)Special.Access);
         build.Xc.HvmParamSet(domid, HvmParam.SHARING_RING_PFN, (ulong)Special.Sharing);
+        if (dom.DeviceModel)
+        {
+            if (PopulateCleared(build, FirstIoreqServer, IoreqServerPages, "ioreq server pages") is { Failed: true } server)
+                return server;
+            build.Xc.HvmParamSet(domid, HvmParam.IOREQ_SERVER_PFN, FirstIoreqServer);
+            build.Xc.HvmParamSet(domid, HvmParam.NR_IOREQ_SERVER_PAGES, IoreqServerPages);
+        }
 
         StageOutcome alloc = AllocSegment.Segment417(dom, "HVM start info", 0, StartInfoSize(dom));
         if (alloc.Failed)
@@ -186,10 +218,42 @@ internal static class Pvh417
             mapping.Write(0, StartInfo(dom, segment.Pfn << 12));
         }
 
+        if (dom.DeviceModel && WriteHvmInfo(build, dom) is { Failed: true } failure)
+            return failure;
         XcReturn rc = build.Xc.HvmParamSet(dom.Domid, HvmParam.CONSOLE_EVTCHN, build.Current.State.ConsolePort);
         if (!rc.Failed)
             rc = build.Xc.HvmParamSet(dom.Domid, HvmParam.STORE_EVTCHN, build.Current.State.StorePort);
         return rc.ToOutcome();
+    }
+
+    /// <summary>build_hvm_info, and what hvm_build_set_params of libxl puts in place of its defaults.</summary>
+    private static StageOutcome WriteHvmInfo(DomainBuild build, DomImage dom)
+    {
+        using IForeignMapping mapping = build.Xc.Foreign.Map(build.Current.Id, [new Gfn(HvmInfoPfn)], writable: true);
+        if (mapping.Error != XenErrno.None)
+            return StageOutcome.Fail(-1, mapping.Error);
+        Span<byte> page = mapping.Page(0);
+        page.Clear();
+        (ulong start, ulong end)[] ranges = [.. Ranges(dom)];
+        HvmInfoTableV417 info = new()
+        {
+            Length = WireMemory.SizeOf<HvmInfoTableV417>(),
+            ApicMode = 1,
+            NrVcpus = build.Current.Configuration.Vcpus,
+            LowMemPgend = (uint)(ranges[0].end >> 12),
+            HighMemPgend = ranges.Length > 1 ? (uint)(ranges[1].end >> 12) : 0,
+            ReservedMemPgstart = (uint)FirstIoreqServer,
+        };
+        "HVM INFO"u8.CopyTo(info.Signature);
+        ulong online = build.Current.Configuration.OnlineVcpus ?? ulong.MaxValue >> (int)Math.Max(0, 64 - build.Current.Configuration.Vcpus);
+        BitConverter.TryWriteBytes(info.VcpuOnline, online);
+        Span<byte> table = page.Slice(HvmInfoOffset, (int)info.Length);
+        table.WriteStruct(in info);
+        byte sum = 0;
+        foreach (byte b in table)
+            sum += b;
+        table[12] = (byte)-sum;
+        return StageOutcome.Ok;
     }
 
     private static byte[] StartInfo(DomImage dom, ulong address)
@@ -202,12 +266,12 @@ internal static class Pvh417
         {
             Magic = 0x336ec578,
             Version = 1,
-            CmdlinePaddr = dom.CommandLine is null ? 0 : address + header,
+            CmdlinePaddr = dom.DeviceModel || dom.CommandLine is null ? 0 : address + header,
             RsdpPaddr = dom.Layout.AcpiModules.Count > 0 ? dom.Layout.AcpiModules[0].Address : 0,
             MemmapPaddr = address + memoryMap,
             MemmapEntries = (uint)dom.Layout.MemoryMap.Count,
         };
-        if (dom.CommandLine is { } text)
+        if (!dom.DeviceModel && dom.CommandLine is { } text)
             Encoding.UTF8.GetBytes(text).CopyTo(bytes[(int)header..]);
         if (dom.Layout.Find("module0") is { } module)
         {
@@ -235,7 +299,7 @@ internal static class Pvh417
             + ((ulong)dom.Layout.MemoryMap.Count * WireMemory.SizeOf<HvmMemmapTableEntry>()) + CommandLineSize(dom);
 
     /// <summary>cmdline_size: with its NUL, rounded up to 8.</summary>
-    private static ulong CommandLineSize(DomImage dom) => dom.CommandLine is { } text ? ((ulong)Encoding.UTF8.GetByteCount(text) + 1 + 7) & ~7UL : 0;
+    private static ulong CommandLineSize(DomImage dom) => !dom.DeviceModel && dom.CommandLine is { } text ? ((ulong)Encoding.UTF8.GetByteCount(text) + 1 + 7) & ~7UL : 0;
 
     /// <summary>A 32-bit page directory of 4 MiB pages that maps everything to itself: EPT needs it while CR0.PG = 0. Then the two rings.</summary>
     private static StageOutcome IdentityMap(DomainBuild build, DomImage dom)
@@ -262,7 +326,7 @@ internal static class Pvh417
         while (page < end)
         {
             ulong start = page, count = Clip(start, Math.Min(end - start, gigabyte), gigabyte);
-            if (((count | start) & (gigabyte - 1)) == 0 && !InHole(start, gigabyte))
+            if (((count | start) & (gigabyte - 1)) == 0 && !InHole(dom, start, gigabyte))
                 count -= Extents(build, dom, ref page, count >> 18, 18, ref statistics[2]);
             if (count == 0)
                 continue;
@@ -306,15 +370,38 @@ internal static class Pvh417
         return pages;
     }
 
-    private static bool InHole(ulong page, ulong count) => page + count > AcpiInfoAddress >> 12 && page < 1UL << 20;
+    private static bool InHole(DomImage dom, ulong page, ulong count) => page + count > MmioStart(dom) >> 12 && page < 1UL << 20;
+
+    /// <summary>The hole below 4 GiB must hold the local APIC, the ACPI tables and the special pages; with a device model it is larger.</summary>
+    private static ulong MmioStart(DomImage dom) => dom.DeviceModel ? DeviceModelMmioStart : AcpiInfoAddress;
 
     /// <summary>RAM below the MMIO hole, and the rest from 4 GiB on. Unit: bytes.</summary>
-    private static IEnumerable<(ulong Start, ulong End)> Ranges(ulong totalPages)
+    private static IEnumerable<(ulong Start, ulong End)> Ranges(DomImage dom)
     {
         const ulong fourGigabytes = 1UL << 32;
-        ulong size = totalPages << 12;
-        yield return (0, Math.Min(size, AcpiInfoAddress));
-        if (size > AcpiInfoAddress)
-            yield return (fourGigabytes, fourGigabytes + size - AcpiInfoAddress);
+        ulong size = dom.Memory.TotalPages << 12, hole = MmioStart(dom);
+        yield return (0, Math.Min(size, hole));
+        if (size > hole)
+            yield return (fourGigabytes, fourGigabytes + size - hole);
+    }
+
+    /// <summary>xc_domain_populate_physmap_exact, then xc_clear_domain_pages.</summary>
+    private static StageOutcome PopulateCleared(DomainBuild build, ulong first, ulong count, string what)
+    {
+        DomImage dom = build.Current.Image!;
+        ulong[] extents = [.. Enumerable.Range(0, (int)count).Select(i => first + (ulong)i)];
+        XcReturn rc = build.Xc.PopulatePhysmapExact(dom.Domid, extents, 0);
+        if (rc.Failed)
+        {
+            dom.Log.Print($"Could not allocate {what}.");
+            return rc.ToOutcome();
+        }
+
+        using IForeignMapping mapping = build.Xc.Foreign.Map(build.Current.Id, [.. extents.Select(e => new Gfn(e))], writable: true);
+        if (mapping.Error != XenErrno.None)
+            return StageOutcome.Fail(-1, mapping.Error);
+        for (int i = 0; i < mapping.Count; i++)
+            mapping.Page(i).Clear();
+        return StageOutcome.Ok;
     }
 }

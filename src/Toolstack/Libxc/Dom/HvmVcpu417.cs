@@ -6,9 +6,9 @@ using XenSim.Toolstack.Images;
 
 namespace XenSim.Toolstack.Libxc.Dom;
 
-/// <summary>vcpu_hvm: the boot vcpu of a PVH domain in flat protected mode, loaded as an HVM save stream.</summary>
+/// <summary>vcpu_hvm: the boot vcpu of a PVH or HVM domain in flat protected mode, loaded as an HVM save stream.</summary>
 /// <remarks>Source: stable-4.17 tools/libs/guest/xg_dom_x86.c: vcpu_hvm.</remarks>
-internal static class PvhVcpu417
+internal static class HvmVcpu417
 {
     private const uint DescriptorSize = 8;
     private const uint HeaderLength = 24;
@@ -29,23 +29,32 @@ internal static class PvhVcpu417
 
         // The header names the CPU, which user space cannot know: it is taken from the full context.
         ReadOnlySpan<byte> header = full.AsSpan(0, (int)(DescriptorSize + HeaderLength));
-        ReadOnlySpan<byte> mtrr = FindRecord(full.AsSpan(0, (int)rc.Value), (ushort)HvmSaveCode.MTRR);
-        if (mtrr.Length < MtrrLength)
-            return Fail(dom, 1110, "vcpu_hvm: unable to get MTRR save record", new XcReturn(rc.Value, XenErrno.None));
-        byte[] types = mtrr[..(int)MtrrLength].ToArray();
-        System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(types.AsSpan(MtrrDefType), 6 | 1 << 11); // write-back, enabled
-        for (ushort i = 0; i < build.Current.Configuration.Vcpus; i++)
-        {
-            rc = build.Xc.HvmSetContext(dom.Domid, Stream(header, (ushort)HvmSaveCode.MTRR, i, types));
-            if (rc.Failed)
-                dom.Log.Panic(XcError.XC_INTERNAL_ERROR, new PanicSite("x86.c", 0, 1129), $"vcpu_hvm: SETHVMCONTEXT failed (rc={rc.Value})");
-        }
+        if (!dom.DeviceModel && SetMtrrs(build, dom, header, full.AsSpan(0, (int)rc.Value)) is { Failed: true } failure)
+            return failure;
 
         // Last, because each load puts all vcpus down.
         HvmHwCpuV417 cpu = new() { Common = BootCpu(dom) };
         dom.VcpuContext = Stream(header, (ushort)HvmSaveCode.CPU, 0, WireMemory.AsBytes(ref cpu));
         rc = build.Xc.HvmSetContext(dom.Domid, dom.VcpuContext);
         return rc.Failed ? Fail(dom, 1141, $"vcpu_hvm: SETHVMCONTEXT failed (rc={rc.Value})", rc) : StageOutcome.Ok;
+    }
+
+    /// <summary>MTRRs on, everything write-back, for a guest without firmware to do it.</summary>
+    private static StageOutcome SetMtrrs(DomainBuild build, DomImage dom, ReadOnlySpan<byte> header, ReadOnlySpan<byte> full)
+    {
+        ReadOnlySpan<byte> mtrr = FindRecord(full, (ushort)HvmSaveCode.MTRR);
+        if (mtrr.Length < MtrrLength)
+            return Fail(dom, 1110, "vcpu_hvm: unable to get MTRR save record", new XcReturn(full.Length, XenErrno.None));
+        byte[] types = mtrr[..(int)MtrrLength].ToArray();
+        System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(types.AsSpan(MtrrDefType), 6 | 1 << 11); // write-back, enabled
+        for (ushort i = 0; i < build.Current.Configuration.Vcpus; i++)
+        {
+            XcReturn rc = build.Xc.HvmSetContext(dom.Domid, Stream(header, (ushort)HvmSaveCode.MTRR, i, types));
+            if (rc.Failed)
+                dom.Log.Panic(XcError.XC_INTERNAL_ERROR, new PanicSite("x86.c", 0, 1129), $"vcpu_hvm: SETHVMCONTEXT failed (rc={rc.Value})");
+        }
+
+        return StageOutcome.Ok;
     }
 
     private static HvmHwCpuV40 BootCpu(DomImage dom) => new()
