@@ -127,6 +127,9 @@ public sealed partial class Xen : IDisposable
 
     public IForeignMemory Foreign => (IForeignMemory)ToolChannel;
 
+    /// <summary>The frames of other domains that the tools have mapped now.</summary>
+    internal IEnumerable<(Mfn Frame, bool Writable)> MappedByTools => _tools is ToolBoundary tools ? tools.Mapped : [];
+
     public IToolEvents ToolEvents => (IToolEvents)ToolChannel;
 
     private ToolBoundary? _tools;

@@ -47,4 +47,7 @@ public sealed record XenOptions
 
     /// <summary>Fault injection by domctl name: the domain that the command is about instead of the one that it names.</summary>
     public Func<string, DomainId?>? DomctlFaults { get; init; }
+
+    /// <summary>Fault injection: whether an allocation of 2^order frames for a domain (<c>alloc_domheap_pages</c>) finds none.</summary>
+    public Func<int, bool>? AllocationFaults { get; init; }
 }

@@ -30,7 +30,11 @@ public sealed class SchemaTests
         { "unknown keyword", Head + Guest + "expect: {consol: x}\n" },
         { "missing release", "name: n\ndescription: d\npath: domu\n" + Guest + Expect },
         { "missing kernel", Head + "guest: {memory: 32}\n" + Expect },
-        { "missing errno", Good + "faults: [{stage: build_pre}]\n" },
+        { "no such event", Head + Guest + "expect: {events: [DomainCreatd]}\n" },
+        { "word for a count", Head + Guest + "expect: {event-counts: [{event: DomainCreated, count: some}]}\n" },
+        { "no such page type", Head + Guest + "expect: {frames: {types: {PGT_l5: 1}}}\n" },
+        { "no such request", Good + "faults: [{message: MKDIRR, errno: EIO}]\n" },
+        { "golden file without a name", Good + "golden: {events: [DomainCreated]}\n" },
         { "word for a number", Head + "guest: {kernel: pv64, memory: lots}\n" + Expect },
         { "number out of range", Head + "guest: {kernel: pv64, vcpus: 33}\n" + Expect },
         { "list for a mapping", Head + "guest: [pv64]\n" + Expect },
@@ -75,6 +79,10 @@ public sealed class SchemaTests
         { "an errno among results is a pattern only", Head + Guest + "expect: {hypercalls: [{name: x, result: -EPREM}]}\n" },
         { "what an axis names and holds", Good + "matrix: {guest.memroy: [8, lots]}\n" },
         { "one of two keys", Good + "faults: [{errno: EIO}]\n" },
+        { "an errno, except of an allocation", Good + "faults: [{stage: build_pre}]\n" },
+        { "fields of an event", Head + Guest + "expect: {events: [{event: DomainCreated, where: {reason: 1}}]}\n" },
+        { "files that it extends", "extends: nosuch.yaml\n" + Good },
+        { "variables that there are not", "vars: {a: 1}\n" + Good.Replace("name: n", "name: ${b}", StringComparison.Ordinal) },
         { "one of two keys", Head + Guest + "expect: {memory: [{bytes: \"00\"}]}\n" },
         { "something must be expected", Head + Guest + "expect: {}\n" },
         { "what goes with what", Good + "host: {bits: 32}\n" },
@@ -114,7 +122,8 @@ public sealed class SchemaTests
             tags: [a, b]
             skip: because
             known-issue: it is known
-            faults: [{stage: a, errno: EIO, code: -1, occurrence: 2}, {hypercall: b, errno: EPERM}]
+            faults: [{stage: a, errno: EIO, code: -1, occurrence: 2}, {hypercall: b, errno: EPERM, every: 2}, {message: MKDIR, errno: EIO, one-in: 3, seed: 4}, {allocation: order-0}]
+            golden: {file: g.jsonl, events: [DomainCreated]}
             expect:
               outcome: powered-off
               shutdown: poweroff
@@ -133,6 +142,11 @@ public sealed class SchemaTests
               no-log: [b]
               domain: [{exists: true}, {id: 1, paused: true, pages: 3}]
               xenstore: {/a: b}
+              events: [DomainCreated, {event: DomainShutdown, where: {reason: 0}}]
+              no-events: StageFailed
+              event-counts: [{event: DomainCreated, count: 2, at-least: 1, at-most: 3}]
+              frames: {recount: true, types: {PGT_l4_page_table: 1}, when: end}
+              digest: {console: "0000000000000000000000000000000000000000000000000000000000000000"}
             """;
         Assert.Equal((true, true), Verdicts(large));
         List<string> disagreements = [];

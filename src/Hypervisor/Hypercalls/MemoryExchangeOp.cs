@@ -66,7 +66,8 @@ internal static class MemoryExchangeOp
         XenErrno errno = Steal(c, d, e, chunk << chunks.InOrder, 1UL << chunks.InOrder, stolen);
         for (ulong j = 0; errno == XenErrno.None && j < 1UL << chunks.OutOrder; j++)
         {
-            if (c.Xen.Frames.Allocator.TryAllocate((int)e.Out.ExtentOrder, out Mfn first, d.ClampAllocationBits((int)(e.Out.MemFlags & 0xFF))))
+            if (c.Xen.Options.AllocationFaults?.Invoke((int)e.Out.ExtentOrder) != true
+                && c.Xen.Frames.Allocator.TryAllocate((int)e.Out.ExtentOrder, out Mfn first, d.ClampAllocationBits((int)(e.Out.MemFlags & 0xFF))))
                 fresh.Add(first);
             else
                 errno = XenErrno.ENOMEM;

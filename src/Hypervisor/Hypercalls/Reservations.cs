@@ -99,7 +99,7 @@ internal static class Reservations
         ulong claimedByOthers = xen.Frames.Allocator.OutstandingClaims - d.OutstandingPages;
         if (d.IsDying || d.TotPages + count > d.MaxPages || xen.Frames.Allocator.FreeCount < claimedByOthers + count)
             return false;
-        if (!xen.Frames.Allocator.TryAllocate(order, out first, d.ClampAllocationBits(bits), avoid))
+        if (xen.Options.AllocationFaults?.Invoke(order) == true || !xen.Frames.Allocator.TryAllocate(order, out first, d.ClampAllocationBits(bits), avoid))
             return false;
         for (ulong i = 0; i < count; i++)
             xen.Frames.Assign(new Mfn(first.Value + i), d.Id);

@@ -12,6 +12,7 @@ internal sealed class ToolBoundary : IHypercallChannel, IForeignMemory, IToolEve
 {
     private readonly Xen _xen;
     private readonly Domain _dom0;
+    private readonly List<ForeignMapping> _mappings = [];
 
     public ToolBoundary(Xen xen, Domain dom0)
     {
@@ -51,7 +52,7 @@ internal sealed class ToolBoundary : IHypercallChannel, IForeignMemory, IToolEve
 
         if (_xen.Events.Wants<ForeignMapped>())
             _xen.Events.Emit(new ForeignMapped(domain, "MMAPBATCH_V2", gfns.ToArray(), error));
-        return new ForeignMapping(_xen, frames, writable, error);
+        return new ForeignMapping(_xen, _mappings, frames, writable, error);
     }
 
     public IForeignMapping MapResource(DomainId domain, uint type, uint id, ulong frame, uint count)
@@ -80,7 +81,7 @@ internal sealed class ToolBoundary : IHypercallChannel, IForeignMemory, IToolEve
 
         if (_xen.Events.Wants<ForeignMapped>())
             _xen.Events.Emit(new ForeignMapped(domain, "MMAP_RESOURCE", [.. frames.Select(f => new Gfn(f.Value))], error));
-        return new ForeignMapping(_xen, frames, writable: true, error);
+        return new ForeignMapping(_xen, _mappings, frames, writable: true, error);
     }
 
     private XenErrno MapOne(Domain d, Mfn mfn, bool writable)
@@ -92,21 +93,38 @@ internal sealed class ToolBoundary : IHypercallChannel, IForeignMemory, IToolEve
         return _xen.PageTypes.GetPageAndType(mfn, d, PageType.PGT_writable_page) == XenErrno.None ? XenErrno.None : _xen.Profile.WrongOwner;
     }
 
+    /// <summary>The frames that the tools have mapped now, once for each mapping.</summary>
+    public IEnumerable<(Mfn Frame, bool Writable)> Mapped => _mappings.SelectMany(m => m.Frames.Where(f => f != Mfn.Invalid).Select(f => (f, m.IsWritable)));
+
     /// <summary>Frames held until disposed.</summary>
-    private sealed class ForeignMapping(Xen xen, Mfn[] frames, bool writable, XenErrno error) : IForeignMapping
+    private sealed class ForeignMapping : IForeignMapping
     {
+        private readonly Xen _xen;
+        private readonly List<ForeignMapping> _all;
+        private readonly Mfn[] _frames;
         private bool _disposed;
 
-        public int Count => frames.Length;
+        /// <param name="all">The tools' mappings, of which this is one until it is disposed.</param>
+        public ForeignMapping(Xen xen, List<ForeignMapping> all, Mfn[] frames, bool writable, XenErrno error)
+        {
+            (_xen, _all, _frames, IsWritable, Error) = (xen, all, frames, writable, error);
+            all.Add(this);
+        }
 
-        public XenErrno Error => error;
+        public IReadOnlyList<Mfn> Frames => _frames;
+
+        public bool IsWritable { get; }
+
+        public int Count => _frames.Length;
+
+        public XenErrno Error { get; }
 
         public Span<byte> Page(int index)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
-            if (frames[index] == Mfn.Invalid)
-                throw new InvalidOperationException($"page {index} is not mapped: {error}");
-            return xen.Memory.Writable(frames[index].Value);
+            if (_frames[index] == Mfn.Invalid)
+                throw new InvalidOperationException($"page {index} is not mapped: {Error}");
+            return _xen.Memory.Writable(_frames[index].Value);
         }
 
         public void Write(ulong offset, ReadOnlySpan<byte> bytes)
@@ -138,16 +156,17 @@ internal sealed class ToolBoundary : IHypercallChannel, IForeignMemory, IToolEve
             if (_disposed)
                 return;
             _disposed = true;
-            foreach (Mfn mfn in frames)
+            _all.Remove(this);
+            foreach (Mfn mfn in _frames)
             {
                 if (mfn == Mfn.Invalid)
                     continue;
-                ushort owner = xen.Frames[mfn].Owner;
-                if (writable && xen.Frames[mfn].Type == PageType.PGT_writable_page && xen.FindDomain(new DomainId(xen.Frames[mfn].Owner)) is not { IsHvm: true })
-                    xen.PageTypes.PutPageAndType(mfn);
+                ushort owner = _xen.Frames[mfn].Owner;
+                if (IsWritable && _xen.Frames[mfn].Type == PageType.PGT_writable_page && _xen.FindDomain(new DomainId(owner)) is not { IsHvm: true })
+                    _xen.PageTypes.PutPageAndType(mfn);
                 else
-                    xen.Frames.PutPage(mfn);
-                xen.FindDomain(new DomainId(owner))?.EndIfUnused();
+                    _xen.Frames.PutPage(mfn);
+                _xen.FindDomain(new DomainId(owner))?.EndIfUnused();
             }
         }
     }

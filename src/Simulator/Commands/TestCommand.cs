@@ -12,7 +12,7 @@ internal static class TestCommand
 {
     private sealed record Given(
         Argument<string[]> Paths, DefaultedOption<ulong> Jobs, DefaultedOption<(int Part, int Of)> Shard, Option<string?> Costs, Option<string[]> Filters, Option<string[]> Tags, Option<string[]> Set,
-        Option<bool> FailFast, DefaultedOption<ulong> Repeat, Option<bool> List, Option<string?> JUnit, Option<string?> Json, Option<string?> Html, Option<string?> Trace);
+        Option<bool> FailFast, DefaultedOption<ulong> Repeat, Option<bool> List, Option<string?> JUnit, Option<string?> Json, Option<string?> Html, Option<string?> Trace, Option<bool> Update);
 
     public static Command Build(Terminal terminal)
     {
@@ -28,7 +28,8 @@ internal static class TestCommand
             Options.Number("--repeat", "Run each so often; that all runs have the same events is checked.", "N", 1, 1, 1000),
             new Option<bool>("--list") { Description = "Print the names of the chosen scenarios and run none." },
             ReportCommand.JUnit(), ReportCommand.Json(), ReportCommand.Html(),
-            new Option<string?>("--trace") { Description = "Keep every scenario's trace in this folder; one that fails is compared with its last run that passed.", HelpName = "FOLDER" });
+            new Option<string?>("--trace") { Description = "Keep every scenario's trace in this folder; one that fails is compared with its last run that passed.", HelpName = "FOLDER" },
+            new Option<bool>("--update") { Description = "Write the golden files of the chosen scenarios anew, from what happens now." });
         Command command = new("test",
             """
             Runs a suite of scenarios beside each other and sums them up.
@@ -43,10 +44,11 @@ internal static class TestCommand
               xensim test scenarios/ --html report.html --trace traces
               xensim test scenarios/ --filter hypercall-page --jobs 1 --fail-fast
               xensim test scenarios/ --shard 2/3 --json part-2.jsonl
+              xensim test scenarios/golden --update
               xensim test scenarios/domu --set guest.memory=64
             """)
         {
-            given.Paths, given.Jobs, given.Shard, given.Costs, given.Filters, given.Tags, given.Set, given.FailFast, given.Repeat, given.List, given.JUnit, given.Json, given.Html, given.Trace,
+            given.Paths, given.Jobs, given.Shard, given.Costs, given.Filters, given.Tags, given.Set, given.FailFast, given.Repeat, given.List, given.JUnit, given.Json, given.Html, given.Trace, given.Update,
         };
         command.SetAction(parsed => (int)Run(parsed, given, terminal));
         return command;
@@ -68,7 +70,7 @@ internal static class TestCommand
         string? traces = Folder(parsed.GetValue(given.Trace));
         int repeat = (int)given.Repeat.ValueIn(parsed);
         SuiteOptions options = new((int)given.Jobs.ValueIn(parsed), parsed.GetValue(given.FailFast), repeat);
-        SuiteRunner runner = new(options, s => new RunWishes(files.Any || repeat > 1, traces is null ? null : Path.Combine(traces, TraceName(s))));
+        SuiteRunner runner = new(options, s => new RunWishes(files.Any || repeat > 1, traces is null ? null : Path.Combine(traces, TraceName(s)), parsed.GetValue(given.Update)));
         SuiteView view = new(terminal, chosen.Scenarios.Count);
         IReadOnlyList<ScenarioResult?> results = view.Watch(() => runner.Run(chosen.Scenarios, [.. costs.DearestFirst(chosen.Scenarios)], view, terminal.Stop));
         view.Summarise([.. results.OfType<ScenarioResult>()]);

@@ -1,7 +1,8 @@
 namespace XenSim.Simulator.Input;
 
 /// <summary>Place in a text file. Unit: lines and columns, both from 1.</summary>
-public readonly record struct Mark(int Line, int Column);
+/// <param name="File">Another file than the one that is read, named relative to it.</param>
+public readonly record struct Mark(int Line, int Column, string? File = null);
 
 /// <summary>One thing wrong with the user's input: where, what was expected, and what would fix it.</summary>
 /// <param name="Mark">Null when the file as a whole (or a command line option) is meant.</param>

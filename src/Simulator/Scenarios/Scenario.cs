@@ -33,6 +33,9 @@ public sealed record Scenario
     /// <summary>Its variations; empty: it is one scenario.</summary>
     internal IReadOnlyList<Combination> Matrix { get; init; } = [];
 
+    /// <summary>Its events as recorded; null: nobody has.</summary>
+    public GoldenFile? Golden { get; init; }
+
     public SessionOptions Session { get; init; } = new();
 
     public ImmutableList<IExpectation> Expectations { get; init; } = [];

@@ -7,19 +7,23 @@ namespace XenSim.Simulator.Scenarios;
 /// <summary>Finds and reads scenario files.</summary>
 public static class ScenarioFile
 {
+    private const int DeepestDefaults = 8;
+
     /// <summary>The scenarios of a file: one, or each combination of its matrix.</summary>
     /// <param name="settings">Values that replace the file's, as <c>guest.memory=64</c>.</param>
     /// <exception cref="InputException">Everything that is wrong with the file, with line and column.</exception>
     public static IReadOnlyList<Scenario> Load(string path, params IReadOnlyList<string> settings)
-        => Parse(path, InputFile.Read(path, YamlReader.LargestFile), file => InputFile.Read(Path.Combine(Path.GetDirectoryName(path) ?? "", file)), settings);
+        => Parse(path, InputFile.Read(path, YamlReader.LargestFile), file => InputFile.Read(Path.Combine(Path.GetDirectoryName(path) ?? "", file)), DefaultsFor(path), settings);
 
     /// <param name="readBeside">Reads a file that the scenario names.</param>
     /// <exception cref="InputException">Everything that is wrong with it.</exception>
-    public static IReadOnlyList<Scenario> Parse(string name, byte[] yaml, Func<string, byte[]> readBeside, params IReadOnlyList<string> settings)
+    public static IReadOnlyList<Scenario> Parse(string name, byte[] yaml, Func<string, byte[]> readBeside, params IReadOnlyList<string> settings) => Parse(name, yaml, readBeside, [], settings);
+
+    private static IReadOnlyList<Scenario> Parse(string name, byte[] yaml, Func<string, byte[]> readBeside, IReadOnlyList<string> defaults, IReadOnlyList<string> settings)
     {
-        YamlNode root = YamlReader.Read(name, yaml);
         Change[] set = [.. settings.Select(ReadSetting)];
-        Scenario body = Read(name, MatrixShape.SetAll(root, set), readBeside);
+        YamlNode root = Composition.Compose(name, YamlReader.Read(name, yaml), readBeside, defaults, set);
+        Scenario body = Read(name, root, readBeside);
         return body.Matrix.Count == 0
             ? [body]
             : [.. body.Matrix.Select(c => Read(name, MatrixShape.Apply(root, [.. c.Changes, .. set]), readBeside) with { Name = $"{body.Name} ({c.Label})", Variation = c.Label })];
@@ -28,9 +32,19 @@ public static class ScenarioFile
     private static Scenario Read(string name, YamlNode root, Func<string, byte[]> readBeside)
     {
         Reading reading = new(name, readBeside);
-        return ScenarioLanguage.File.TryRead(root, reading, out Scenario scenario)
+        return ScenarioLanguage.File.TryRead(Composition.Substitute(name, root), reading, out Scenario scenario)
             ? scenario with { File = name, MissingGuest = reading.MissingGuest }
             : throw new InputException(reading.Problems);
+    }
+
+    /// <summary>Those of the file's folder and of the folders above it, as far up as each has one; named relative to the file, the outermost first.</summary>
+    private static List<string> DefaultsFor(string path)
+    {
+        List<string> found = [];
+        string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        for (string? up = ""; up is not null && found.Count < DeepestDefaults && File.Exists(Path.Combine(folder, up, Composition.Defaults)); up = Path.Combine(up, ".."))
+            found.Insert(0, Path.Combine(up, Composition.Defaults));
+        return found;
     }
 
     private static Change ReadSetting(string setting)
@@ -41,7 +55,8 @@ public static class ScenarioFile
             : throw new InputException("--set", $"takes PATH=VALUE, as in guest.memory=64, not \"{setting}\"");
     }
 
-    /// <summary>Scenario files under files and folders, in a fixed order. Folders are searched to any depth for <c>*.yaml</c> and <c>*.yml</c>.</summary>
+    /// <summary>Scenario files under files and folders, in a fixed order. Folders are searched to any depth for <c>*.yaml</c> and <c>*.yml</c>;
+    /// <c>defaults.yaml</c> and what begins with an underscore is there for others to take in.</summary>
     /// <exception cref="InputException">A path does not exist, or there is not one scenario.</exception>
     public static IReadOnlyList<string> Find(IReadOnlyList<string> paths)
     {
@@ -62,5 +77,6 @@ public static class ScenarioFile
     private static IEnumerable<string> InFolder(string folder)
         => Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
             .Where(f => f.EndsWith(".yaml", StringComparison.Ordinal) || f.EndsWith(".yml", StringComparison.Ordinal))
+            .Where(f => Path.GetFileName(f) is { } name && name != Composition.Defaults && !name.StartsWith('_'))
             .Order(StringComparer.Ordinal);
 }

@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
+using System.Text.Json.Nodes;
 using XenSim.Hypervisor.Boot.Hosts;
-using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Simulator.BuiltInGuests;
 using XenSim.Simulator.Scenarios.Expectations;
@@ -107,22 +107,6 @@ internal static class ScenarioLanguage
             (l, v) => l with { Restarts = v }),
     ]);
 
-    private sealed record FaultFields(string? Stage, string? Hypercall, XenErrno? Errno, long? Code, ulong? Occurrence, ushort? Domain);
-
-    private static readonly ObjectShape<FaultFields> s_fault = new("a fault", new FaultFields(null, null, null, null, null, null),
-    [
-        Field<FaultFields>.Of("stage", "The stage that fails instead of doing its work.", new TextShape("a stage's name"), (f, v) => f with { Stage = v }),
-        Field<FaultFields>.Of(
-            "hypercall", "The hypercall or sub-operation that Xen refuses, by Xen's name.", new TextShape("a hypercall's name"), (f, v) => f with { Hypercall = v }),
-        Field<FaultFields>.Of("errno", "The errno it fails with.", XenShapes.Errno, (f, v) => f with { Errno = v }),
-        Field<FaultFields>.Of("code", "A stage's return value, where it is not its side's usual one.", new ResultShape(), (f, v) => f with { Code = v }),
-        Field<FaultFields>.Of("occurrence", "Only this call of it, counted from 1; without it every one fails.", new NumberShape(1, 1_000_000), (f, v) => f with { Occurrence = v }),
-        Field<FaultFields>.Of(
-            "domain", "Instead of errno: the domctl is about this domain, not the one that it names.", new NumberShape(0, DomainId.FirstReserved.Value - 1ul),
-            (f, v) => f with { Domain = (ushort)v }),
-    ],
-    CheckFault);
-
     private static readonly ObjectShape<ConsoleStep> s_step = new("a step", new ConsoleStep("", ""),
     [
         Field<ConsoleStep>.Of("wait", "Console text to wait for, after that of the step before; without it the step comes at once.", new TextShape("console text"), (c, v) => c with { WaitFor = v }),
@@ -132,6 +116,12 @@ internal static class ScenarioLanguage
     /// <summary>The whole file.</summary>
     public static readonly ObjectShape<Scenario> File = new("a scenario", new Scenario(),
     [
+        Field<Scenario>.Of(
+            Composition.Extends, "Scenario files, relative to this one, that say what this one does not.",
+            new ComposedShape(() => new ListShape<string>(new TextShape("a file's name"), "file names").Schema()), (s, _) => s),
+        Field<Scenario>.Of(
+            Composition.Variables, "Values by name; ${name} stands for one in any other value.",
+            new ComposedShape(() => new JsonObject { ["type"] = "object", ["additionalProperties"] = new TextShape().Schema() }), (s, _) => s),
         Field<Scenario>.Of("name", "A short name.", new TextShape("a name", 120), (s, v) => s with { Name = v }, required: true),
         Field<Scenario>.Of("description", "What it teaches, in one line.", new TextShape("a sentence", 1000), (s, v) => s with { Description = v }, required: true),
         Field<Scenario>.Of("xen", "The Xen release.", XenShapes.Release, (s, v) => s with { Session = s.Session with { Release = v } }, required: true),
@@ -152,27 +142,16 @@ internal static class ScenarioLanguage
             "script", "What is typed at the guest's console, step by step.", new ListShape<ConsoleStep>(s_step, "steps"),
             (s, v) => s with { Session = s.Session with { Script = [.. v.Select(c => c.Value)] } }),
         Field<Scenario>.Of(
-            "faults", "Failures to inject.", new ListShape<FaultFields>(s_fault, "faults"),
-            (s, v) => s with { Session = s.Session with { Faults = [.. v.Select(f => ToFault(f.Value))] } }),
+            "faults", "Failures to inject.", new ListShape<Fault>(FaultLanguage.Shape, "faults"),
+            (s, v) => s with { Session = s.Session with { Faults = [.. v.Select(f => f.Value)] } }),
+        Field<Scenario>.Marked("golden", "A file with the events that the run must have.", GoldenFile.Shape, (s, v, mark) => s with { Golden = v with { Mark = mark } }),
         Field<Scenario>.Of(
             "expect", "What must be so.", new ObjectShape<ImmutableList<IExpectation>>("expect", [], ExpectationCatalogue.Keywords),
-            (s, v) => s with { Expectations = v }, required: true),
+            (s, v) => s with { Expectations = v }),
     ],
-    CheckTogether);
-
-    private static string? CheckFault(FaultFields f) => f switch
-    {
-        _ when (f.Stage is null) == (f.Hypercall is null) => "a fault needs one of \"stage\" and \"hypercall\"",
-        { Errno: null, Domain: null } => "a fault needs \"errno\" (or, for a domctl, \"domain\")",
-        { Errno: not null, Domain: not null } => "a fault has one of \"errno\" and \"domain\"",
-        { Domain: not null } when f.Hypercall?.StartsWith("XEN_DOMCTL_", StringComparison.Ordinal) != true => "\"domain\" is for domctls: hypercall: XEN_DOMCTL_…",
-        _ => null,
-    };
-
-    private static Fault ToFault(FaultFields f)
-        => new(f.Stage is null ? FaultPoint.Hypercall : FaultPoint.Stage, f.Stage ?? f.Hypercall!, f.Errno ?? XenErrno.None, f.Code, f.Occurrence, f.Domain);
+    CheckTogether, suppliedBy: Composition.Extends);
 
     /// <summary>What does not fit together, whoever asks: scenario files and the command line.</summary>
     private static string? CheckTogether(Scenario scenario)
-        => scenario.Expectations.IsEmpty ? "a scenario that expects nothing proves nothing: add a keyword under \"expect\"" : OptionRules.Check(scenario.Session);
+        => scenario.Expectations.IsEmpty && scenario.Golden is null ? "a scenario that expects nothing proves nothing: add a keyword under \"expect\"" : OptionRules.Check(scenario.Session);
 }

@@ -9,7 +9,8 @@ namespace XenSim.Simulator.Scenarios;
 /// <summary>What is wanted of a run besides its verdict.</summary>
 /// <param name="Report">Stages, console, memory and page for reports, and a digest of the trace.</param>
 /// <param name="Trace">File for the trace; null: none.</param>
-internal sealed record RunWishes(bool Report = false, string? Trace = null);
+/// <param name="Update">Write the golden file anew.</param>
+internal sealed record RunWishes(bool Report = false, string? Trace = null, bool Update = false);
 
 /// <summary>Runs one scenario and says what did not hold.</summary>
 public static class ScenarioRunner
@@ -49,6 +50,8 @@ public static class ScenarioRunner
         Check(scenario, evidence, Moment.End, mismatches);
         mismatches.AddRange(UnfiredFaults(scenario, session));
         mismatches.AddRange(session.UntypedSteps.Take(1).Select(s => new Mismatch("script", null, $"\"{s.WaitFor}\" never came, so its step was not typed")));
+        if (scenario.Golden is { } golden && golden.Check(scenario.File, log, wishes.Update) is { } unlike)
+            mismatches.Add(new Mismatch("golden", golden.Mark, unlike));
         ExitCode verdict = Verdict(scenario, outcome, mismatches);
         (string? Digest, IReadOnlyList<string> Divergence) traced = trace is null ? (null, []) : trace.Finish(verdict == ExitCode.Success);
         return new ScenarioResult(scenario, outcome, verdict, mismatches, session.Instructions, log.Events.Count)

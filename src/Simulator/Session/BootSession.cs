@@ -311,6 +311,7 @@ public sealed class BootSession : IDisposable
         StageFaults = stage => faults.AtStage(stage, Side.Hypervisor),
         CallFaults = options.Faults.Any(f => f.Point == FaultPoint.Hypercall) ? faults.AtHypercall : null,
         DomctlFaults = options.Faults.Any(f => f.Domain is not null) ? faults.AtDomctl : null,
+        AllocationFaults = faults.Has(FaultPoint.Allocation) ? faults.AtAllocation : null,
     };
 
     private static HostModel HostFor(HostSpec host)

@@ -1,5 +1,7 @@
+using System.Globalization;
 using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Events;
+using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Hypervisor.Public.Stages;
 
 namespace XenSim.Simulator.Session;
@@ -15,33 +17,56 @@ public sealed class FaultPlan(IReadOnlyList<Fault> faults)
     /// <summary>The outcome that replaces a stage's work, or null. The tools return -1 and set errno, Xen returns -errno.</summary>
     public StageOutcome? AtStage(string stage, Side side)
     {
-        if (Strike(f => f.Point == FaultPoint.Stage && f.Name == stage) is not { } fault)
+        if (Strike(FaultPoint.Stage, stage) is not { } fault)
             return null;
         long code = fault.Code ?? (side == Side.Hypervisor ? fault.Errno.ToResult() : -1);
         return StageOutcome.Fail(code, fault.Errno, "injected fault");
     }
 
     /// <summary>The errno that a hypercall or sub-operation is refused with, or null.</summary>
-    public XenErrno? AtHypercall(string name) => Strike(f => f.Point == FaultPoint.Hypercall && f.Name == name && f.Domain is null)?.Errno;
+    public XenErrno? AtHypercall(string name) => Strike(FaultPoint.Hypercall, name)?.Errno;
 
     /// <summary>The domain that a domctl is about instead of its own, or null.</summary>
-    public DomainId? AtDomctl(string name)
-        => Strike(f => f.Point == FaultPoint.Hypercall && f.Name == name && f.Domain is not null) is { Domain: { } id } ? new DomainId(id) : null;
+    public DomainId? AtDomctl(string name) => Strike(FaultPoint.Hypercall, name, redirects: true) is { Domain: { } id } ? new DomainId(id) : null;
 
-    private Fault? Strike(Func<Fault, bool> isAt)
+    /// <summary>Whether an allocation of 2^<paramref name="order"/> frames finds none.</summary>
+    public bool AtAllocation(int order) => Strike(FaultPoint.Allocation, string.Create(CultureInfo.InvariantCulture, $"order-{order}")) is not null;
+
+    /// <summary>The error that xenstored answers a request of the tools with, or null.</summary>
+    public XenErrno? AtMessage(XenStoreMessage type) => Strike(FaultPoint.Message, type.ToString())?.Errno;
+
+    /// <summary>Whether some fault waits at such a point: nobody else need ask.</summary>
+    public bool Has(FaultPoint point) => faults.Any(f => f.Point == point);
+
+    /// <param name="redirects">Only faults that give the call another domain; false: only others.</param>
+    private Fault? Strike(FaultPoint point, string name, bool redirects = false)
     {
         Fault? struck = null;
         for (int i = 0; i < faults.Count; i++)
         {
-            if (!isAt(faults[i]))
+            if (faults[i].Point != point || faults[i].Domain is not null != redirects || (faults[i].Name != name && faults[i].Name != Fault.Any))
                 continue;
             _reached[i]++;
-            if (struck is not null || (faults[i].Occurrence is { } only && only != _reached[i]))
+            if (struck is not null || !IsDue(faults[i], _reached[i]))
                 continue;
             _fired[i] = true;
             struck = faults[i];
         }
 
         return struck;
+    }
+
+    private static bool IsDue(Fault fault, ulong call)
+        => (fault.Occurrence is not { } only || only == call)
+            && (fault.Every is not { } every || call % every == 0)
+            && (fault.OneIn is not { } many || Mixed(fault.Seed, call) % many == 0);
+
+    /// <summary>SplitMix64 (Steele, Lea, Flood 2014): the same seed and call always give the same number.</summary>
+    private static ulong Mixed(ulong seed, ulong call)
+    {
+        ulong z = unchecked(seed + (call * 0x9E37_79B9_7F4A_7C15));
+        z = unchecked((z ^ (z >> 30)) * 0xBF58_476D_1CE4_E5B9);
+        z = unchecked((z ^ (z >> 27)) * 0x94D0_49BB_1331_11EB);
+        return z ^ (z >> 31);
     }
 }

@@ -133,14 +133,33 @@ public enum FaultPoint
 {
     Stage,
     Hypercall,
+
+    /// <summary>Xen finds no memory.</summary>
+    Allocation,
+
+    /// <summary>xenstored refuses a request of the tools.</summary>
+    Message,
 }
 
 /// <summary>A failure to inject.</summary>
-/// <param name="Name">Stage name, or Xen's name of a hypercall or sub-operation.</param>
+/// <param name="Name">
+/// Stage name; Xen's name of a hypercall or sub-operation; <c>order-N</c> for an allocation of 2^N frames; the wire's name of a request, as in MKDIR; * for any of them.
+/// </param>
 /// <param name="Code">A stage's return value; null: the side's convention (-errno in Xen, -1 in the tools).</param>
 /// <param name="Occurrence">Only this call of it, from 1; null: every one.</param>
 /// <param name="Domain">A domctl is not refused: it is about this domain instead of the one that it names.</param>
-public sealed record Fault(FaultPoint Point, string Name, XenErrno Errno, long? Code, ulong? Occurrence, ushort? Domain = null);
+public sealed record Fault(FaultPoint Point, string Name, XenErrno Errno, long? Code, ulong? Occurrence, ushort? Domain = null)
+{
+    public const string Any = "*";
+
+    /// <summary>Only every n-th call of it; null: every one.</summary>
+    public ulong? Every { get; init; }
+
+    /// <summary>Only one of so many calls of it, chosen by <see cref="Seed"/>; null: every one.</summary>
+    public ulong? OneIn { get; init; }
+
+    public ulong Seed { get; init; }
+}
 
 /// <summary>What ends a run before the guest does.</summary>
 public enum UntilKind

@@ -32,7 +32,7 @@ internal sealed class ToolBoot
         StoreConnection watcher = Daemons.Store.Connect((path, _) => DomainReleased |= path == "@releaseDomain");
         Daemons.Store.Request(watcher, XenStoreMessage.WATCH, 0, "@releaseDomain\0xl\0"u8);
         DomainReleased = false; // a new watch fires once
-        _store = new ToolStore(Daemons.Store);
+        _store = new ToolStore(Daemons.Store, faults.Has(FaultPoint.Message) ? faults.AtMessage : null);
         Xl = new Xl(new ToolstackOptions
         {
             Release = options.Release,

@@ -7,7 +7,8 @@ using XenSim.Toolstack.Libxl;
 namespace XenSim.Toolstack.XenStore;
 
 /// <summary>libxenstore in dom0: the tools' connection to <see cref="XenStored"/>.</summary>
-public sealed class ToolStore(XenStored store) : IToolStore
+/// <param name="faults">Fault injection: the error that a request of this type is answered with; null: none.</param>
+public sealed class ToolStore(XenStored store, Func<XenStoreMessage, XenErrno?>? faults = null) : IToolStore
 {
     private readonly StoreConnection _connection = store.Connect();
 
@@ -34,7 +35,7 @@ public sealed class ToolStore(XenStored store) : IToolStore
     }
 
     public XenErrno Write(uint transaction, string path, string value)
-        => store.Request(_connection, XenStoreMessage.WRITE, transaction, Encoding.Latin1.GetBytes($"{path}\0{value}")).Error;
+        => Request(XenStoreMessage.WRITE, transaction, $"{path}\0{value}").Error;
 
     public XenErrno MakeDirectory(uint transaction, string path) => Call(transaction, XenStoreMessage.MKDIR, path).Error;
 
@@ -58,7 +59,10 @@ public sealed class ToolStore(XenStored store) : IToolStore
     public XenErrno Release(uint domain) => Call(0, XenStoreMessage.RELEASE, Decimal(domain)).Error;
 
     private StoreReply Call(uint transaction, XenStoreMessage type, params string[] arguments)
-        => store.Request(_connection, type, transaction, Encoding.Latin1.GetBytes(string.Concat(arguments.Select(a => a + "\0"))));
+        => Request(type, transaction, string.Concat(arguments.Select(a => a + "\0")));
+
+    private StoreReply Request(XenStoreMessage type, uint transaction, string payload)
+        => faults?.Invoke(type) is { } refused ? StoreReply.Fail(refused) : store.Request(_connection, type, transaction, Encoding.Latin1.GetBytes(payload));
 
     private static string Decimal(uint value) => value.ToString(CultureInfo.InvariantCulture);
 }

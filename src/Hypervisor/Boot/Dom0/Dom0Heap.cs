@@ -19,7 +19,8 @@ internal static class Dom0Heap
     public static bool TryAllocate(Domain domain, int order, out Mfn first, int addressBits = 0, ulong avoid = ulong.MaxValue)
     {
         Xen xen = domain.Xen;
-        if (!xen.Frames.Allocator.TryAllocate(order, out first, domain.ClampAllocationBits(addressBits), avoid))
+        first = Mfn.Invalid;
+        if (xen.Options.AllocationFaults?.Invoke(order) == true || !xen.Frames.Allocator.TryAllocate(order, out first, domain.ClampAllocationBits(addressBits), avoid))
             return false;
         for (ulong i = 0; i < 1ul << order; i++)
             xen.Frames.Assign(new Mfn(first.Value + i), domain.Id);

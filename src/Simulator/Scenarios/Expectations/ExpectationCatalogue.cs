@@ -27,6 +27,11 @@ internal static class ExpectationCatalogue
         LogExpectation.NegativeKeyword,
         DomainExpectation.Keyword,
         XenStoreExpectation.Keyword,
+        EventsExpectation.Keyword,
+        EventsExpectation.NegativeKeyword,
+        EventsExpectation.CountKeyword,
+        FramesExpectation.Keyword,
+        DigestExpectation.Keyword,
     ];
 
     /// <summary>A keyword whose value becomes one expectation.</summary>

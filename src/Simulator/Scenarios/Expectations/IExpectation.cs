@@ -61,6 +61,15 @@ public interface IEvidence
 
     /// <summary>A node of xenstore; null if it does not exist.</summary>
     string? ReadXenStore(string path);
+
+    /// <summary>Every PV domain's frames against its page tables: the first that is wrong, in words; null: none.</summary>
+    string? RecountFrames();
+
+    /// <summary>How many of the subject's frames have this type; null: there is no subject.</summary>
+    ulong? CountFrames(string type);
+
+    /// <summary>SHA-256 of the subject's memory; null: there is no subject.</summary>
+    string? DigestMemory();
 }
 
 /// <summary>What is left of a domain.</summary>

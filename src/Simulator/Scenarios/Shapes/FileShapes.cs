@@ -18,7 +18,7 @@ internal sealed class FileShape(string what) : IShape<NamedBytes>
         {
             if (scalar.Text.StartsWith(FetchedGuests.Prefix, StringComparison.Ordinal))
                 return TryReadFetched(scalar.Text[FetchedGuests.Prefix.Length..], reading, out value);
-            value = new NamedBytes(scalar.Text, reading.ReadBeside(scalar.Text));
+            value = new NamedBytes(scalar.Text, reading.ReadBeside(scalar.Text, node.Mark));
             return true;
         }
         catch (InputException e)

@@ -28,8 +28,8 @@ internal sealed class Reading(string file, Func<string, byte[]> readBeside)
 
     public IReadOnlyList<Diagnostic> Problems => _problems;
 
-    /// <summary>Bytes of a file named relative to the scenario.</summary>
-    public byte[] ReadBeside(string path) => readBeside(path);
+    /// <summary>Bytes of a file named at <paramref name="mark"/>, relative to the file that names it.</summary>
+    public byte[] ReadBeside(string path, Mark mark) => readBeside(Path.Combine(Path.GetDirectoryName(mark.File) ?? "", path));
 
     /// <summary>The first real guest that the file names and that has not been fetched.</summary>
     public string? MissingGuest { get; set; }
@@ -37,8 +37,11 @@ internal sealed class Reading(string file, Func<string, byte[]> readBeside)
     public void Report(Mark mark, string message, string? hint = null)
     {
         if (_problems.Count < MostProblems)
-            _problems.Add(new Diagnostic(File, mark, message, hint));
+            _problems.Add(new Diagnostic(FileOf(mark), mark, message, hint));
     }
+
+    /// <summary>The file that a mark is in, as a user would open it.</summary>
+    public string FileOf(Mark mark) => mark.File is null ? File : Path.Combine(Path.GetDirectoryName(File) ?? "", mark.File);
 
     /// <summary>Reports that a value is of the wrong kind.</summary>
     /// <returns>False, for use in a <c>return</c>.</returns>

@@ -45,7 +45,8 @@ internal sealed class Field<T>
 
 /// <summary>A mapping with named keys: unknown and missing ones are errors.</summary>
 /// <param name="check">Rules between fields: returns what is wrong, or null.</param>
-internal sealed class ObjectShape<T>(string what, T initial, IReadOnlyList<Field<T>> fields, Func<T, string?>? check = null) : IShape<T>
+/// <param name="suppliedBy">A key with which the required ones may come from elsewhere; for the schema.</param>
+internal sealed class ObjectShape<T>(string what, T initial, IReadOnlyList<Field<T>> fields, Func<T, string?>? check = null, string? suppliedBy = null) : IShape<T>
 {
     public bool TryRead(YamlNode node, Reading reading, out T value)
     {
@@ -91,7 +92,9 @@ internal sealed class ObjectShape<T>(string what, T initial, IReadOnlyList<Field
         }
 
         JsonObject schema = new() { ["type"] = "object", ["additionalProperties"] = false, ["properties"] = properties };
-        if (required.Count > 0)
+        if (required.Count > 0 && suppliedBy is not null)
+            schema["anyOf"] = new JsonArray(new JsonObject { ["required"] = new JsonArray((JsonNode)suppliedBy) }, new JsonObject { ["required"] = required });
+        else if (required.Count > 0)
             schema["required"] = required;
         return schema;
     }

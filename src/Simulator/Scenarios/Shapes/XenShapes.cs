@@ -16,16 +16,23 @@ internal sealed class ResultShape : IShape<long>
         value = 0;
         if (node is not YamlScalar scalar)
             return reading.Expected(node, "a result, as in 0 or -EPERM");
-        bool negative = scalar.Text.StartsWith('-');
-        string magnitude = negative ? scalar.Text[1..] : scalar.Text;
-        if (negative && Enum.TryParse(magnitude, out XenErrno errno) && Enum.IsDefined(errno) && !char.IsAsciiDigit(magnitude[0]))
+        return TryParse(scalar.Text, out value)
+            || reading.Expected(node, "a result, as in 0 or -EPERM", scalar.Text.StartsWith('-') ? Input.NearestName.Hint(scalar.Text[1..], Enum.GetNames<XenErrno>()) : null);
+    }
+
+    public static bool TryParse(string text, out long value)
+    {
+        value = 0;
+        bool negative = text.StartsWith('-');
+        string magnitude = negative ? text[1..] : text;
+        if (negative && magnitude.Length > 0 && !char.IsAsciiDigit(magnitude[0]) && Enum.TryParse(magnitude, out XenErrno errno) && Enum.IsDefined(errno))
         {
             value = errno.ToResult();
             return true;
         }
 
         if (!NumberShape.TryParse(magnitude, out ulong number) || number > long.MaxValue)
-            return reading.Expected(node, "a result, as in 0 or -EPERM", negative ? Input.NearestName.Hint(magnitude, Enum.GetNames<XenErrno>()) : null);
+            return false;
         value = negative ? -(long)number : (long)number;
         return true;
     }

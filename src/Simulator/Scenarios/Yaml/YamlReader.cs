@@ -20,19 +20,22 @@ internal sealed class YamlReader
     public const int MostNodes = 20_000;
 
     private readonly string _file;
+    private readonly string? _includedAs;
     private readonly Parser _parser;
     private readonly Dictionary<string, (YamlNode Node, int Size)> _anchors = [];
     private int _nodes;
 
-    private YamlReader(string file, string text)
+    private YamlReader(string file, string text, string? includedAs)
     {
         _file = file;
+        _includedAs = includedAs;
         _parser = new Parser(new StringReader(text));
     }
 
     /// <param name="file">Name for error messages.</param>
+    /// <param name="includedAs">The name by which another file takes this one in; null: it is the scenario itself.</param>
     /// <exception cref="InputException">Not UTF-8, not YAML, more than one document, or beyond a limit.</exception>
-    public static YamlNode Read(string file, byte[] bytes)
+    public static YamlNode Read(string file, byte[] bytes, string? includedAs = null)
     {
         if (bytes.Length > LargestFile)
             throw new InputException(file, $"a scenario file has at most {LargestFile} bytes, this one has {bytes.Length}");
@@ -46,7 +49,7 @@ internal sealed class YamlReader
             throw new InputException(file, "is not UTF-8 text", "a scenario is a YAML file; a kernel goes to \"xensim boot\"");
         }
 
-        YamlReader reader = new(file, text);
+        YamlReader reader = new(file, text, includedAs);
         try
         {
             return reader.Document();
@@ -56,6 +59,11 @@ internal sealed class YamlReader
             throw TabIndentation(text) is { } tab
                 ? reader.RefuseAt(tab, "a tab cannot indent YAML", "use spaces")
                 : reader.Refuse(e.Start, $"not valid YAML: {e.Message}");
+        }
+        catch (Exception e) when (e is InvalidOperationException or ArgumentException or IndexOutOfRangeException or NullReferenceException)
+        {
+            // YamlDotNet's scanner has inputs that it does not foresee.
+            throw reader.Refuse(reader._parser.Current?.End ?? YamlDotNet.Core.Mark.Empty, "not valid YAML after this");
         }
     }
 
@@ -181,5 +189,5 @@ internal sealed class YamlReader
 
     private InputException RefuseAt(Mark at, string message, string? hint = null) => new([new Diagnostic(_file, at, message, hint)]);
 
-    private static Mark MarkOf(YamlDotNet.Core.Mark mark) => new((int)mark.Line, (int)mark.Column);
+    private Mark MarkOf(YamlDotNet.Core.Mark mark) => new((int)mark.Line, (int)mark.Column, _includedAs);
 }

@@ -1,16 +1,15 @@
 using XenSim.Hypervisor.Domains;
 using XenSim.Hypervisor.Grants;
-using XenSim.Hypervisor.Memory;
 using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Numbers;
 
-namespace XenSim.Hypervisor.Tests.Core;
+namespace XenSim.Hypervisor.Memory;
 
 /// <summary>
 /// Counts again, from the page tables and everything else that refers to frames, what the frame table says of a domain's frames: the
 /// bookkeeping rule of xen/arch/x86/mm.c ("a page's type count is the number of references to it as that type").
 /// </summary>
-internal sealed class PageCountAudit(Domain domain)
+public sealed class PageCountAudit(Domain domain)
 {
     private readonly Dictionary<ulong, uint> _types = [];
     private readonly Dictionary<ulong, uint> _general = [];
@@ -47,6 +46,14 @@ internal sealed class PageCountAudit(Domain domain)
         }
 
         CountOthers();
+        foreach ((Mfn frame, bool writable) in domain.Xen.MappedByTools.Where(m => domain.Xen.Frames[m.Frame].Owner == domain.Id.Value))
+        {
+            if (writable && domain.Xen.Frames[frame].Type == PageType.PGT_writable_page)
+                Typed(frame);
+            else
+                Add(_general, frame);
+        }
+
         return owned.Where(m => !domain.Xen.Frames[m].Has(PageFlags.XenHeap)).Select(Compare).FirstOrDefault(d => d is not null);
     }
 
