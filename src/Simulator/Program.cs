@@ -9,4 +9,4 @@ Console.CancelKeyPress += (_, e) =>
 };
 bool colours = string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR")) && Environment.GetEnvironmentVariable("TERM") != "dumb";
 using Stream output = Console.OpenStandardOutput();
-return (int)Application.Run(args, new Terminal(output, Console.Error, colours && !Console.IsErrorRedirected, stop.Token, colours && !Console.IsOutputRedirected));
+return (int)Application.Run(args, new Terminal(output, Console.Error, colours && !Console.IsErrorRedirected, stop.Token, colours && !Console.IsOutputRedirected, Console.IsInputRedirected ? Console.In : null));

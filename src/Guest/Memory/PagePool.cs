@@ -20,9 +20,13 @@ internal sealed unsafe class PagePool : IDisposable
     private Page* _free;
     private int _usedInSlab = SlabPages;
 
+    /// <summary>Pages that somebody refers to.</summary>
+    public int InUse { get; private set; }
+
     /// <summary>A zeroed page with one reference.</summary>
     public Page* Allocate()
     {
+        InUse++;
         // SAFETY: pages come from the free list or from the unused rest of the last slab; both stay allocated until Dispose.
         Page* page = _free;
         if (page != null)
@@ -50,6 +54,7 @@ internal sealed unsafe class PagePool : IDisposable
             return;
         page->NextFree = _free;
         _free = page;
+        InUse--;
     }
 
     public void Dispose()

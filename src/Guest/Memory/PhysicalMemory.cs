@@ -35,6 +35,18 @@ public sealed unsafe class PhysicalMemory : IDisposable
     /// <summary>Frames that hold storage of their own. Unit: frames.</summary>
     public int AllocatedFrames => _touched.Count;
 
+    /// <summary>Pages of storage in use, those that only snapshots refer to included. Unit: pages of 4096 bytes.</summary>
+    public int StoredPages => _pool.InUse;
+
+    /// <summary>Whether a frame has storage of its own; one that has none reads as zero.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">No such frame.</exception>
+    public bool IsTouched(ulong frame)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(frame, FrameCount);
+        // SAFETY: the frame is below FrameCount.
+        return _frames[frame].Data != null;
+    }
+
     /// <summary>The debugger's breakpoints and watched ranges, for every vCPU of this memory.</summary>
     public DebugTraps Traps => Code.Traps;
 

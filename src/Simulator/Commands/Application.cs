@@ -18,6 +18,7 @@ public static class Application
         ("diff", DiffCommand.Build),
         ("boot", BootCommand.Build),
         ("create", CreateCommand.Build),
+        ("debug", DebugCommand.Build),
         ("page", PageCommand.Build),
         ("stages", StagesCommand.Build),
         ("graph", GraphCommand.Build),

@@ -16,7 +16,7 @@ internal static class BootCommand
     /// <summary>Unit: bytes.</summary>
     private const long LongestInput = 1 << 20;
 
-    private sealed record Given(
+    internal sealed record Given(
         Argument<string> Kernel, DefaultedOption<GuestType> Type, Option<bool> Dom0, Option<string?> Ramdisk, Option<string?> CommandLine, DefaultedOption<ulong> Memory,
         DefaultedOption<ulong> Vcpus, DefaultedOption<XenRelease> Release, DefaultedOption<CpuVendor> Vendor, DefaultedOption<int> HostBits, Option<bool> Supervisor, DefaultedOption<ulong> HostMemory, DefaultedOption<ulong> HostCpus,
         DefaultedOption<Until> Until, DefaultedOption<ulong> MaxInstructions, Option<string?> Trace, Option<string?> Perfetto, Option<string?> Input,
@@ -25,7 +25,7 @@ internal static class BootCommand
 
     public static Command Build(Terminal terminal)
     {
-        Given given = Declare();
+        Given given = Declare(new Argument<string>("KERNEL") { Description = $"A file, or one of the built-in guests: {string.Join(", ", BuiltInGuest.All.Select(g => g.Name))}." });
         Command command = new("boot",
             """
             Boots a kernel: a built-in guest by name, or a file (ELF, gzip'd ELF, bzImage).
@@ -52,8 +52,10 @@ internal static class BootCommand
         return command;
     }
 
-    private static Given Declare() => new(
-        new Argument<string>("KERNEL") { Description = $"A file, or one of the built-in guests: {string.Join(", ", BuiltInGuest.All.Select(g => g.Name))}." },
+    /// <summary>The options that say what is booted: those of <c>xensim debug</c> too.</summary>
+    /// <param name="kernel">The argument that names it.</param>
+    internal static Given Declare(Argument<string> kernel) => new(
+        kernel,
         Options.Choice("--type", "What kind of domain.", GuestType.Pv, ("pv", GuestType.Pv), ("pvh", GuestType.Pvh), ("hvm", GuestType.Hvm)),
         new Option<bool>("--dom0") { Description = "Boot it as the control domain, by __start_xen and construct_dom0." },
         new Option<string?>("--ramdisk") { Description = "A ramdisk file.", HelpName = "FILE" },
@@ -85,7 +87,7 @@ internal static class BootCommand
         Options.Action("--on-reboot", "What xl does when the guest reboots."),
         Options.Action("--on-crash", "What xl does when the guest crashes."));
 
-    private static SessionOptions ReadOptions(ParseResult parsed, Given given)
+    internal static SessionOptions ReadOptions(ParseResult parsed, Given given)
     {
         string kernel = parsed.GetRequiredValue(given.Kernel);
         GuestType type = TypeFor(kernel, parsed, given);

@@ -57,7 +57,7 @@ internal static class CreateCommand
     }
 
     /// <exception cref="InputException">xl would refuse the file, or names a file that cannot be read.</exception>
-    private static DomainConfiguration Read(string file, XenRelease release, Terminal terminal)
+    internal static DomainConfiguration Read(string file, XenRelease release, Terminal terminal)
     {
         string text = Encoding.UTF8.GetString(InputFile.Read(file, LargestConfiguration));
         string folder = Path.GetDirectoryName(file) ?? "";

@@ -1,8 +1,11 @@
 namespace XenSim.Simulator.Commands;
 
 /// <summary>Where a command's output goes and whether a person looks at it.</summary>
-public sealed class Terminal(Stream output, TextWriter error, bool interactive, CancellationToken stop, bool coloured = false)
+public sealed class Terminal(Stream output, TextWriter error, bool interactive, CancellationToken stop, bool coloured = false, TextReader? input = null)
 {
+    /// <summary>Standard input, where it is not a terminal; null: it is one, or is not to be read.</summary>
+    public TextReader? In { get; } = input;
+
     /// <summary>Standard output as bytes: results, and the guest's console.</summary>
     public Stream Output { get; } = output;
 

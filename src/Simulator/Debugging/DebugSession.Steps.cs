@@ -7,8 +7,8 @@ namespace XenSim.Simulator.Debugging;
 /// <summary>What a step is at each granularity.</summary>
 public sealed partial class DebugSession
 {
-    /// <summary>How far back the call is looked for first, and by what the distance grows. Unit: ticks.</summary>
-    private const long FirstWindow = 1000, WindowGrowth = 16;
+    /// <summary>How far back the call is looked for first, by what such distances grow, and which are too long. Unit: ticks.</summary>
+    private const long FirstWindow = 1000, WindowGrowth = 16, LongestWindow = 1 << 20;
 
     /// <summary>Which events steps of a granularity stop at.</summary>
     private interface IEventSteps

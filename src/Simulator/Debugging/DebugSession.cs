@@ -23,6 +23,12 @@ public sealed partial class DebugSession : IDisposable
         Report = new StopReport(StopReason.Start, Position.Start);
     }
 
+    /// <summary>What was changed from outside in the session that is to be followed, before it begins: a recording's.</summary>
+    internal void Expect(IEnumerable<(Position Position, Intervention Change)> changes) => _history.Expect(changes);
+
+    /// <summary>The words by which the session was asked for, for a recording.</summary>
+    public IReadOnlyList<string> Arguments { get; init; } = [];
+
     /// <summary>What is being debugged.</summary>
     public SessionOptions Options { get; }
 
@@ -91,6 +97,27 @@ public sealed partial class DebugSession : IDisposable
         return Run(new StepGoal(new StepEnd(e => e.Position.Event > ordinal, null), Watcher([], false), Position, CancellationToken.None), StopReason.Reached);
     }
 
+    /// <summary>Whether something can be changed here: a vCPU is about to run.</summary>
+    public bool CanChange => !Position.InEvent && Inspect.Running is not null && !IsOver;
+
+    /// <summary>
+    /// Changes something, as somebody from outside would: types at the console, pokes memory, sets a register. It belongs to history from now on, and what was known
+    /// to come after is forgotten.
+    /// </summary>
+    /// <returns>Null: done. Else why not, in one line.</returns>
+    public string? Change(Intervention change)
+    {
+        if (!CanChange)
+            return "the state can be changed only where a vCPU is about to run: step to an instruction first";
+        return _history.Change(change);
+    }
+
+    /// <summary>What came in from outside so far, in order.</summary>
+    public IReadOnlyList<(Position Position, Intervention Change)> Changes => _history.Changes;
+
+    /// <summary>A number for the whole state: equal states have equal ones. It reads everything.</summary>
+    public string StateDigest() => _history.Digest();
+
     /// <summary>Goes to the very beginning, before anything has happened.</summary>
     public StopReport GoToStart() => GoTo(Position.Start);
 
@@ -100,7 +127,7 @@ public sealed partial class DebugSession : IDisposable
         _interrupt.Dispose();
     }
 
-    private StopReport Advance(StepEnd end, Direction direction, CancellationToken stop) => direction == Direction.Forward ? Forward(end, stop) : Backward(end, stop);
+    private StopReport Advance(StepEnd end, Direction direction, CancellationToken stop) => direction == Direction.Forward ? Forward(end, stop) : Backward(end, Breakpoints, stop);
 
     private StopReport Forward(StepEnd end, CancellationToken stop)
     {
@@ -108,46 +135,80 @@ public sealed partial class DebugSession : IDisposable
             return Arrived(StopReason.EndOfHistory);
         using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(stop, FreshInterrupt());
         StopWatcher watcher = Watcher(Breakpoints, counts: true);
+        watcher.Begin(Inspect.Running);
         StepGoal goal = new(end, watcher, Position, both.Token);
         _history.Run(goal, () => ([.. watcher.Addresses, .. end.Addresses], watcher.Ranges()));
         StopReport report = Arrived(IsOver ? StopReason.EndOfHistory : goal.Reason, IsOver ? [] : [.. watcher.Hit], watcher.Watch);
-        foreach (Breakpoint b in report.Hit.Where(b => b.Temporary))
-            Breakpoints.Remove(b.Id);
+        ForgetTemporary(report);
         return report;
     }
 
-    /// <summary>Searches the last stop before now: interval by interval, each run forwards to see where it would have stopped.</summary>
-    private StopReport Backward(StepEnd end, CancellationToken stop)
+    /// <summary>
+    /// Searches the last stop before now. Steps by events are known from the journal; what else may stop is found interval by interval, each run forwards to see
+    /// where it would have stopped.
+    /// </summary>
+    private StopReport Backward(StepEnd end, IReadOnlyList<Breakpoint> breakpoints, CancellationToken stop)
     {
+        Position origin = Position;
+        JournalEntry? known = end.Event is null ? null : LastEvent(end.Event, origin);
+        Position earliest = known?.Position ?? Position.Start;
+        if (!breakpoints.Any(b => b.Enabled) && end.Boundary is null)
+            return known is null ? ToBegin() : GoTo(earliest, StopReason.Step);
+
         using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(stop, FreshInterrupt());
-        Position before = Position;
-        Position origin = before;
-        while (before > Position.Start)
+        Position before = origin;
+        for (long window = 1; before > earliest; window *= WindowGrowth)
         {
-            Position from = _history.GoBackBefore(before);
-            StopWatcher watcher = Watcher(Breakpoints, counts: false);
+            // Where every instruction counts, the last few are looked at first.
+            Position from = end.EveryInstruction && window < LongestWindow ? _history.GoBackBy(before, window) : _history.GoBackBefore(before);
+            if (from >= before)
+                continue;
+            StopWatcher watcher = Watcher(breakpoints, counts: false);
+            watcher.Begin(Inspect.Running);
             LastStopGoal goal = new(end, watcher, from, before, both.Token);
             _history.Run(goal, () => ([.. watcher.Addresses, .. end.Addresses], watcher.Ranges()));
             if (both.IsCancellationRequested)
-            {
-                _history.Seek(origin);
-                return Arrived(StopReason.Interrupted);
-            }
-
-            if (goal.Found is { } found)
+                return GoTo(origin, StopReason.Interrupted);
+            if (goal.Found is { } found && found >= earliest)
             {
                 _history.Seek(found);
                 StopReport report = Arrived(goal.Reason, goal.Hit, goal.Watch);
-                foreach (Breakpoint b in report.Hit.Where(b => b.Temporary))
-                    Breakpoints.Remove(b.Id);
+                ForgetTemporary(report);
                 return report;
             }
 
             before = from;
         }
 
-        _history.Seek(Position.Start);
-        return Arrived(StopReason.BeginOfHistory);
+        if (known is not null)
+            return GoTo(earliest, StopReason.Step);
+        return end.EveryInstruction && _history.FirstInstruction is { } first ? GoTo(first, StopReason.BeginOfHistory) : ToBegin();
+    }
+
+    private JournalEntry? LastEvent(Func<JournalEntry, bool> wanted, Position before)
+    {
+        for (long i = Math.Min(before.Event, KnownEvents) - 1; i >= 0; i--)
+        {
+            JournalEntry e = _history.Journal[i];
+            if (e.Position < before && wanted(e))
+                return e;
+        }
+
+        return null;
+    }
+
+    private StopReport ToBegin() => GoTo(Position.Start, StopReason.BeginOfHistory);
+
+    private StopReport GoTo(Position position, StopReason reason)
+    {
+        _history.Seek(position);
+        return Arrived(reason);
+    }
+
+    private void ForgetTemporary(StopReport report)
+    {
+        foreach (Breakpoint b in report.Hit.Where(b => b.Temporary))
+            Breakpoints.Remove(b.Id);
     }
 
     private StopReport Run(IRunGoal goal, StopReason reason)

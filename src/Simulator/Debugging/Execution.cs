@@ -24,6 +24,8 @@ internal sealed class Execution : IEventConsumer, IRunProbe, IOutsideHistory, ID
     private IRunGoal? _trapsFor;
     private bool _abandoned;
     private bool _disposed;
+    private bool _putBack;
+    private bool _endsSlice;
     private ExceptionDispatchInfo? _failure;
 
     public Execution(SessionOptions options, Journal journal)
@@ -54,16 +56,29 @@ internal sealed class Execution : IEventConsumer, IRunProbe, IOutsideHistory, ID
     /// <summary>The vCPU that runs, or whose exit is being handled.</summary>
     public Vcpu? Vcpu => Session.Xen.Scheduler.Running;
 
-    /// <summary>Runs on, from the beginning if it has not begun, until the goal holds it or it is over.</summary>
-    public void Run(IRunGoal goal) => Go(goal, () => Session.Run(_over.Token));
+    /// <summary>Runs on until the goal holds it or it is over: from where it is held, from the beginning, or from the state that was put back.</summary>
+    public void Run(IRunGoal goal)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        _goal = goal;
+        _trapsFor = null;
+        if (!IsHeld)
+            _work = _putBack ? () => Session.Resume(_over.Token) : () => Session.Run(_over.Token);
+        _putBack = false;
+        HandOver();
+        _failure?.Throw();
+    }
 
-    /// <summary>Runs on from a captured state that has been put back.</summary>
-    public void Resume(IRunGoal goal, Position position)
+    /// <summary>Its objects have been put back to a state in which a vCPU is about to run.</summary>
+    public void PutBack(Position position)
     {
         Position = position;
         Outcome = null;
-        Go(goal, () => Session.Resume(_over.Token));
+        _putBack = true;
     }
+
+    /// <summary>Something came in from outside: the vCPU's slice ends before it runs again, so that Xen looks at it.</summary>
+    public void EndSlice() => _endsSlice = true;
 
     /// <summary>Leaves the run where it is held. Afterwards only putting a captured state back makes sense.</summary>
     public void Abandon()
@@ -73,6 +88,8 @@ internal sealed class Execution : IEventConsumer, IRunProbe, IOutsideHistory, ID
         _abandoned = true;
         HandOver();
         _abandoned = false;
+        _endsSlice = false;
+        _failure = null;
     }
 
     public bool Wants(Type eventType) => true;
@@ -92,7 +109,7 @@ internal sealed class Execution : IEventConsumer, IRunProbe, IOutsideHistory, ID
     long IRunProbe.Before(Vcpu vcpu, long budget)
     {
         Position = Now(Session.Events.Count, inEvent: false);
-        if (Boundary?.At(this) == true)
+        if (Boundary?.At(this) == true | TakeEndOfSlice())
             return 0;
         TakeOnTraps();
         DebugTraps traps = Session.Xen.Memory.Traps;
@@ -100,7 +117,7 @@ internal sealed class Execution : IEventConsumer, IRunProbe, IOutsideHistory, ID
         {
             traps.ClearHits();
             Hold();
-            if (Boundary?.At(this) == true)
+            if (Boundary?.At(this) == true | TakeEndOfSlice())
                 return 0;
             TakeOnTraps();
         }
@@ -131,6 +148,13 @@ internal sealed class Execution : IEventConsumer, IRunProbe, IOutsideHistory, ID
         _held.Dispose();
     }
 
+    private bool TakeEndOfSlice()
+    {
+        bool ends = _endsSlice;
+        _endsSlice = false;
+        return ends;
+    }
+
     private Position Now(long events, bool inEvent)
     {
         Scheduler scheduler = Session.Xen.Scheduler;
@@ -145,15 +169,6 @@ internal sealed class Execution : IEventConsumer, IRunProbe, IOutsideHistory, ID
         (IReadOnlyList<ulong> addresses, IReadOnlyList<WatchedRange> ranges) = _goal.WantsTraps && Traps is { } wanted ? wanted() : ([], []);
         Session.Xen.Memory.Traps.SetBreakpoints(addresses);
         Session.Xen.Memory.Traps.SetWatchpoints(ranges);
-    }
-
-    private void Go(IRunGoal goal, Func<SessionOutcome> work)
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        _goal = goal;
-        _work = work;
-        HandOver();
-        _failure?.Throw();
     }
 
     /// <summary>Lets the session's thread run until it is held or done.</summary>
@@ -222,6 +237,7 @@ internal interface IBoundaryWork
     /// <summary>The tick at which it is due; <see cref="long.MaxValue"/>: never.</summary>
     long NextTick { get; }
 
+    /// <summary>Called on the session's thread each time, before anybody holds and after whoever held lets go.</summary>
     /// <returns>Whether something came in from outside, for which the slice has to end.</returns>
     bool At(Execution execution);
 }

@@ -134,3 +134,19 @@ internal sealed class LastStopGoal(StepEnd end, StopWatcher watcher, Position fr
         Watch = breaks ? watcher.Watch : null;
     }
 }
+
+/// <summary>Runs towards a goal, but not past where a vCPU first runs: from there another run goes on.</summary>
+internal sealed class JoinGoal(IRunGoal goal, Action join) : IRunGoal
+{
+    public long NextTick => long.MaxValue;
+
+    public bool WantsTraps => false;
+
+    public bool HoldsInEvent(JournalEntry entry) => goal.HoldsInEvent(entry);
+
+    public bool HoldsBefore(Vcpu vcpu, Position position, IReadOnlyList<WatchedAccess> accesses)
+    {
+        join();
+        return true;
+    }
+}

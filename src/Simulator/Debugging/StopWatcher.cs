@@ -9,6 +9,9 @@ namespace XenSim.Simulator.Debugging;
 /// <param name="counts">Whether it counts hits and uses up ignore counts: forwards only.</param>
 internal sealed class StopWatcher(Inspector inspector, IReadOnlyList<Breakpoint> breakpoints, bool counts)
 {
+    /// <summary>Who a watched access by guest code is said to be by.</summary>
+    public const string TheGuest = "the guest";
+
     private readonly Breakpoint[] _active = [.. breakpoints.Where(b => b.Enabled)];
     private readonly Dictionary<Breakpoint, Watched> _watched = [];
     private readonly Dictionary<Breakpoint, StringBuilder> _console = [];
@@ -84,7 +87,7 @@ internal sealed class StopWatcher(Inspector inspector, IReadOnlyList<Breakpoint>
                     Touched(b, vcpu);
                     break;
                 case MemoryWatch or RegisterWatch:
-                    Compare(b, vcpu, accesses.Any(x => _ranges.ElementAtOrDefault(x.Range) == b) ? "the guest" : $"what came before {position}");
+                    Compare(b, vcpu, accesses.Any(x => _ranges.ElementAtOrDefault(x.Range) == b) ? TheGuest : $"what came before {position}");
                     break;
                 default:
                     break;
@@ -184,7 +187,7 @@ internal sealed class StopWatcher(Inspector inspector, IReadOnlyList<Breakpoint>
         int before = _hit.Count;
         Reach(b, null);
         if (_hit.Count > before)
-            Watch = new WatchReport(((MemoryWatch)b.Point).Address, !now.AsSpan().SequenceEqual(old), old, now, "the guest");
+            Watch = new WatchReport(((MemoryWatch)b.Point).Address, !now.AsSpan().SequenceEqual(old), old, now, TheGuest);
     }
 
     /// <summary>For what is watched by its value: who changes it need not be guest code.</summary>
@@ -197,6 +200,10 @@ internal sealed class StopWatcher(Inspector inspector, IReadOnlyList<Breakpoint>
         if (now.AsSpan().SequenceEqual(known.Value))
             return;
         _watched[b] = new Watched(now);
+
+        // Nothing was there before, or is now: no value has changed.
+        if (now.Length == 0 || known.Value.Length == 0)
+            return;
         int before = _hit.Count;
         Reach(b, null);
         if (_hit.Count > before)

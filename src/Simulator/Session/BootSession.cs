@@ -88,7 +88,7 @@ public sealed class BootSession : IDisposable
     public SessionOutcome Run(CancellationToken stop) => Ending(() => Build(stop) ?? RunGuest(stop));
 
     /// <summary>Goes on from a state in which a guest is running: one that a debugger has captured and put back.</summary>
-    internal SessionOutcome Resume(CancellationToken stop) => Ending(() => RunGuest(stop));
+    internal SessionOutcome Resume(CancellationToken stop) => Ending(() => RunGuest(stop, resumed: true));
 
     private SessionOutcome Ending(Func<SessionOutcome> run)
     {
@@ -210,11 +210,14 @@ public sealed class BootSession : IDisposable
         return new SessionOutcome(SessionEnd.BuildFailed, where.Length > 0 ? where : $"the build failed: {said}", exitCode, first is not null && ImageStages.Contains(first.Stage));
     }
 
-    private SessionOutcome RunGuest(CancellationToken stop)
+    /// <param name="resumed">In the midst of a run of Xen: there is no occasion to type before its end.</param>
+    private SessionOutcome RunGuest(CancellationToken stop, bool resumed = false)
     {
         while (!stop.IsCancellationRequested)
         {
-            TypeWhatIsDue();
+            if (!resumed)
+                TypeWhatIsDue();
+            resumed = false;
             long left = _options.Limits.Instructions - Xen.Instructions;
             RunStop reason = Xen.Run(new RunLimits
             {
@@ -230,17 +233,21 @@ public sealed class BootSession : IDisposable
         return Ended(SessionEnd.Interrupted, "interrupted");
     }
 
-    /// <summary>Into the ring that xenconsoled serves, or, for dom0, on Xen's serial line.</summary>
     private void TypeWhatIsDue()
     {
-        while (_script.Due is { } bytes && Subject is { } domain)
-        {
-            if (_tools is null || domain == DomainId.Dom0)
-                Xen.TypeOnConsole(bytes);
-            else if (!_tools.Daemons.Console.Type(domain, bytes))
-                return;
+        while (_script.Due is { } bytes && Type(bytes))
             _script.Typed();
-        }
+    }
+
+    /// <summary>Types into the ring that xenconsoled serves, or, for dom0, on Xen's serial line. False: nobody takes it now.</summary>
+    internal bool Type(byte[] bytes)
+    {
+        if (Subject is not { } domain)
+            return false;
+        if (_tools is not null && domain != DomainId.Dom0)
+            return _tools.Daemons.Console.Type(domain, bytes);
+        Xen.TypeOnConsole(bytes);
+        return true;
     }
 
     /// <returns>Null: the run goes on.</returns>

@@ -1,0 +1,113 @@
+using XenSim.Guest.Cpu;
+using XenSim.Hypervisor.Domains;
+using XenSim.Hypervisor.Public.Events;
+
+namespace XenSim.Simulator.Debugging.Prompt;
+
+/// <summary>Where the session is held, and how it came there.</summary>
+internal static class PlaceCommands
+{
+    private const int MostGuestFrames = 32;
+
+    public static readonly PromptCommand[] All =
+    [
+        new(["where"], "", "Says where the session is held.", "", ["where"], (s, _) => s.Line($"[{s.Debug.Position}] {StopView.Place(s, s.Debug.Report)}")),
+        new(["stages"], "[all]", "The stages so far as a tree, with the cursor.", "Without all: those that are open, with what they called.", ["stages", "stages all"], Stages),
+        new(["bt", "backtrace"], "", "One stack: guest functions, the hypercall, the stages of Xen and the tools.",
+            "Guest functions are found by frame pointers: a kernel built without has the first only.", ["bt"], (s, _) => Backtrace(s)),
+        new(["info", "i"], "breakpoints | registers | symbol ADDRESS | history", "Shows things by gdb's names.", "", ["info breakpoints", "info symbol $rip"], Info),
+    ];
+
+    private static void Stages(PromptState s, PromptArguments a)
+    {
+        bool all = a.Word(0) == "all";
+        long last = s.Debug.Position.Event;
+        HashSet<long> open = [.. s.Debug.Stack?.Outwards().Select(f => f.Event) ?? []];
+        CallFrame? cursor = s.Debug.Stack;
+        Dictionary<long, string> ended = [];
+        List<(CallFrame Frame, long Event)> rows = [];
+        for (long i = 0; i < last; i++)
+        {
+            JournalEntry e = s.Debug.EventAt(i);
+            switch (e.Event)
+            {
+                case StageEntered when e.Stack is { } f && (all || f.Outwards().Skip(1).FirstOrDefault(c => !c.IsHypercall) is not { } around || open.Contains(around.Event)):
+                    rows.Add((f, i));
+                    break;
+                case StageReturned when e.Stack is { } f:
+                    ended[f.Event] = "";
+                    break;
+                case StageFailed failed when e.Stack is { } f:
+                    ended[f.Event] = $" failed: {Tracing.StageRecord.Describe(failed)}";
+                    break;
+                default:
+                    break;
+            }
+        }
+
+        foreach ((CallFrame f, _) in rows)
+        {
+            int depth = f.Outwards().Count(c => !c.IsHypercall) - 1;
+            string mark = f == cursor || f.Event == cursor?.Event ? "=>" : open.Contains(f.Event) ? " >" : ended.TryGetValue(f.Event, out string? how) ? how.Length > 0 ? " ✗" : " ✓" : "  ";
+            s.Line($"{mark} {new string(' ', 2 * depth)}{f.Name}{ended.GetValueOrDefault(f.Event)}");
+        }
+
+        if (s.Debug.Inspect.Running is { } vcpu && cursor is null)
+            s.Line($"=> {StopView.Instruction(s, vcpu)}");
+    }
+
+    private static void Backtrace(PromptState s)
+    {
+        int n = 0;
+        foreach (CallFrame f in s.Debug.Stack?.Outwards() ?? [])
+            s.Line($"#{n++,-2} {(f.IsHypercall ? "hypercall " : f.Side == Side.Hypervisor ? "Xen       " : "tools     ")}{f.Name}");
+        if (s.Debug.Inspect.Selected is { } vcpu && (s.Debug.Inspect.Running is not null || s.Debug.Stack is null))
+        {
+            foreach (ulong address in GuestFrames(s.Debug.Inspect, vcpu))
+                s.Line($"#{n++,-2} d{vcpu.Domain.Id.Value}v{vcpu.Id}      {s.Address(address)}");
+        }
+
+        if (n == 0)
+            s.Line("nothing is open");
+    }
+
+    private static IEnumerable<ulong> GuestFrames(Inspector inspector, Vcpu vcpu)
+    {
+        yield return vcpu.Cpu.LinearRip;
+        int size = vcpu.Cpu.CodeBits == 64 ? 8 : 4;
+        ulong frame = vcpu.Cpu[Gpr.Rbp];
+        byte[] pair = new byte[2 * size];
+        for (int i = 0; i < MostGuestFrames && frame >= vcpu.Cpu[Gpr.Rsp] && inspector.TryRead(AddressSpace.Virtual, frame, pair, vcpu); i++)
+        {
+            ulong up = size == 8 ? BitConverter.ToUInt64(pair) : BitConverter.ToUInt32(pair);
+            ulong back = size == 8 ? BitConverter.ToUInt64(pair, 8) : BitConverter.ToUInt32(pair, 4);
+            if (back == 0)
+                yield break;
+            yield return back;
+            if (up <= frame)
+                yield break;
+            frame = up;
+        }
+    }
+
+    private static void Info(PromptState s, PromptArguments a)
+    {
+        switch (a.Require(0, "what to show"))
+        {
+            case "breakpoints" or "break" or "b" or "watchpoints":
+                BreakCommands.List(s);
+                break;
+            case "registers" or "r":
+                DataCommands.Registers(s, []);
+                break;
+            case "symbol":
+                s.Line(s.Address(s.Evaluate(a.Rest(1))));
+                break;
+            case "history":
+                HistoryCommands.Figures(s);
+                break;
+            default:
+                throw new PromptException($"info: \"{a.Word(0)}\" is none of breakpoints, registers, symbol, history");
+        }
+    }
+}
