@@ -159,7 +159,7 @@ public sealed partial class DebugSession
             }
 
             // The walk sees the moment at which it ends too: a return or call just before it counts.
-            _history.Run(new LastStopGoal(new StepEnd(null, See, EveryInstruction: true), Watcher([], false), from, origin, stop), null);
+            _history.Run(new LastStopGoal(new StepEnd(null, See, EveryInstruction: true), Watcher([], false), from, origin, inclusive: false, stop), null);
             if (stop.IsCancellationRequested)
             {
                 _history.Seek(origin);

@@ -165,7 +165,7 @@ public sealed partial class DebugSession : IDisposable
                 continue;
             StopWatcher watcher = Watcher(breakpoints, counts: false);
             watcher.Begin(Inspect.Running);
-            LastStopGoal goal = new(end, watcher, from, before, both.Token);
+            LastStopGoal goal = new(end, watcher, from, before, before != origin, both.Token);
             _history.Run(goal, () => ([.. watcher.Addresses, .. end.Addresses], watcher.Ranges()));
             if (both.IsCancellationRequested)
                 return GoTo(origin, StopReason.Interrupted);

@@ -25,7 +25,6 @@ internal sealed class Execution : IEventConsumer, IRunProbe, IOutsideHistory, ID
     private bool _abandoned;
     private bool _disposed;
     private bool _putBack;
-    private bool _endsSlice;
     private ExceptionDispatchInfo? _failure;
 
     public Execution(SessionOptions options, Journal journal)
@@ -77,9 +76,6 @@ internal sealed class Execution : IEventConsumer, IRunProbe, IOutsideHistory, ID
         _putBack = true;
     }
 
-    /// <summary>Something came in from outside: the vCPU's slice ends before it runs again, so that Xen looks at it.</summary>
-    public void EndSlice() => _endsSlice = true;
-
     /// <summary>Leaves the run where it is held. Afterwards only putting a captured state back makes sense.</summary>
     public void Abandon()
     {
@@ -88,7 +84,6 @@ internal sealed class Execution : IEventConsumer, IRunProbe, IOutsideHistory, ID
         _abandoned = true;
         HandOver();
         _abandoned = false;
-        _endsSlice = false;
         _failure = null;
     }
 
@@ -109,7 +104,7 @@ internal sealed class Execution : IEventConsumer, IRunProbe, IOutsideHistory, ID
     long IRunProbe.Before(Vcpu vcpu, long budget)
     {
         Position = Now(Session.Events.Count, inEvent: false);
-        if (Boundary?.At(this) == true | TakeEndOfSlice())
+        if (Boundary?.At(this) == true)
             return 0;
         TakeOnTraps();
         DebugTraps traps = Session.Xen.Memory.Traps;
@@ -117,7 +112,7 @@ internal sealed class Execution : IEventConsumer, IRunProbe, IOutsideHistory, ID
         {
             traps.ClearHits();
             Hold();
-            if (Boundary?.At(this) == true | TakeEndOfSlice())
+            if (Boundary?.At(this) == true)
                 return 0;
             TakeOnTraps();
         }
@@ -146,13 +141,6 @@ internal sealed class Execution : IEventConsumer, IRunProbe, IOutsideHistory, ID
         _over.Dispose();
         _go.Dispose();
         _held.Dispose();
-    }
-
-    private bool TakeEndOfSlice()
-    {
-        bool ends = _endsSlice;
-        _endsSlice = false;
-        return ends;
     }
 
     private Position Now(long events, bool inEvent)

@@ -15,6 +15,18 @@ internal sealed class SeekGoal(Position target) : IRunGoal
     public bool HoldsBefore(Vcpu vcpu, Position position, IReadOnlyList<WatchedAccess> accesses) => !target.InEvent && position >= target;
 }
 
+/// <summary>Runs until a vCPU is about to run.</summary>
+internal sealed class NextBoundaryGoal : IRunGoal
+{
+    public long NextTick => long.MaxValue;
+
+    public bool WantsTraps => false;
+
+    public bool HoldsInEvent(JournalEntry entry) => false;
+
+    public bool HoldsBefore(Vcpu vcpu, Position position, IReadOnlyList<WatchedAccess> accesses) => true;
+}
+
 /// <summary>Runs until so many guest instructions have retired.</summary>
 internal sealed class InstructionGoal(long instruction) : IRunGoal
 {
@@ -87,7 +99,8 @@ internal sealed class StepGoal(StepEnd end, StopWatcher watcher, Position from, 
 }
 
 /// <summary>Runs up to a position and notes the last moment before it that a step or a breakpoint would have stopped at: for going backwards.</summary>
-internal sealed class LastStopGoal(StepEnd end, StopWatcher watcher, Position from, Position before, CancellationToken stop) : IRunGoal
+/// <param name="inclusive">What shows at the last moment itself counts: another search began there, and saw only what came after.</param>
+internal sealed class LastStopGoal(StepEnd end, StopWatcher watcher, Position from, Position before, bool inclusive, CancellationToken stop) : IRunGoal
 {
     private long _tick = from.Tick;
 
@@ -107,21 +120,19 @@ internal sealed class LastStopGoal(StepEnd end, StopWatcher watcher, Position fr
 
     public bool HoldsInEvent(JournalEntry entry)
     {
-        if (stop.IsCancellationRequested || entry.Position >= before)
-            return true;
-        Note(entry.Position, watcher.AtEvent(entry), end.Event?.Invoke(entry) == true);
-        return false;
+        bool last = entry.Position >= before;
+        if (!stop.IsCancellationRequested && (!last || (inclusive && entry.Position == before)))
+            Note(entry.Position, watcher.AtEvent(entry), end.Event?.Invoke(entry) == true);
+        return last || stop.IsCancellationRequested;
     }
 
     public bool HoldsBefore(Vcpu vcpu, Position position, IReadOnlyList<WatchedAccess> accesses)
     {
-        if (stop.IsCancellationRequested || position >= before)
-            return true;
         _tick = position.Tick;
-        if (position == from)
-            watcher.Begin(vcpu);
-        Note(position, watcher.AtBoundary(vcpu, position, accesses), end.Boundary?.Invoke(vcpu, position) == true);
-        return false;
+        bool last = position >= before;
+        if (!stop.IsCancellationRequested && (!last || (inclusive && position == before)))
+            Note(position, watcher.AtBoundary(vcpu, position, accesses), end.Boundary?.Invoke(vcpu, position) == true);
+        return last || stop.IsCancellationRequested;
     }
 
     private void Note(Position position, bool breaks, bool done)

@@ -28,6 +28,7 @@ internal sealed class History : IBoundaryWork, IOutsideHistory, IDisposable
     private long _captured;
     private int _done;
     private bool _joins;
+    private string? _refusal;
 
     public History(SessionOptions options, DebugSettings settings)
     {
@@ -99,21 +100,27 @@ internal sealed class History : IBoundaryWork, IOutsideHistory, IDisposable
         return Current.Position;
     }
 
-    /// <summary>Does something from outside here and now. What comes after is forgotten.</summary>
+    /// <summary>
+    /// Does something from outside here and now: on the session's own thread, as it is done again whenever the session comes by. What comes after is forgotten.
+    /// The session is held before the next instruction then.
+    /// </summary>
     public string? Change(Intervention change)
     {
-        if (change.Apply(Current.Session) is { } refused)
-            return refused;
         Position now = Current.Position;
         Journal.Cut(now.Event);
         foreach (Capture c in _captures.Where(c => c.Position > now).ToList())
             Drop(c);
         _drops.RemoveAll(p => p > now);
         _changes.RemoveAll(c => c.Position > now);
-        _changes.Add((now, change));
         _done = _changes.Count;
-        Current.EndSlice();
-        return null;
+        _changes.Add((now, change));
+        _refusal = null;
+        Run(new NextBoundaryGoal(), null);
+        if (_refusal is null)
+            return null;
+        _changes.RemoveAt(_changes.Count - 1);
+        _done = _changes.Count;
+        return _refusal;
     }
 
     /// <summary>Changes that are to come: only before anything has run.</summary>
@@ -132,11 +139,16 @@ internal sealed class History : IBoundaryWork, IOutsideHistory, IDisposable
         Position now = execution.Position;
         NextTick = long.MaxValue;
         if (execution == _trunk && _settings.KeepHistory)
+        {
             CaptureIfDue(execution, now);
+            while (_captures.Count > 2 && Bytes > _settings.MemoryBound)
+                Drop(Thinnest(now));
+        }
+
         bool changed = false;
         for (; _done < _changes.Count && _changes[_done].Position <= now; _done++)
         {
-            _changes[_done].Change.Apply(execution.Session);
+            _refusal = _changes[_done].Change.Apply(execution.Session);
             changed = true;
         }
 
@@ -178,8 +190,6 @@ internal sealed class History : IBoundaryWork, IOutsideHistory, IDisposable
         _captures.Add(new Capture(now, state, _done));
         _drops.Add(now);
         _captured += state.Bytes;
-        while (Bytes > _settings.MemoryBound && _captures.Count > 2)
-            Drop(Thinnest(now));
     }
 
     /// <summary>The one that is missed least: its neighbours are near each other, seen from now. The first and the last stay.</summary>

@@ -66,6 +66,7 @@ internal static class CodeView
         StringOutput text = new();
         GasFormatter formatter = new();
         formatter.Options.SpaceAfterOperandSeparator = true;
+        formatter.Options.UppercaseHex = false;
         formatter.Format(instruction, text);
         return text.ToStringAndReset();
     }

@@ -1,0 +1,137 @@
+using System.Diagnostics;
+using XenSim.Simulator.Debugging;
+using XenSim.Simulator.Input;
+using XenSim.Simulator.Session;
+
+namespace XenSim.Simulator.Tests.Debugging;
+
+/// <summary>
+/// Debian's Linux 6.1 booted to userspace under the debugger. Minutes of processor time: run with <c>-explicit only</c>, in a Release build for the figures of
+/// docs/benchmarks.md, which the last test prints.
+/// </summary>
+public sealed class LinuxTimeTravelTests(ITestOutputHelper output)
+{
+    [Fact(Explicit = true)]
+    public void Back_to_the_first_write_of_a_page_table_entry_and_forward_to_the_same_end()
+    {
+        using DebugSession debug = Linux();
+        Position end = debug.Go().Position;
+        string digest = debug.StateDigest();
+        string console = ConsoleOf(debug);
+        Assert.Contains("INIT: done", console, StringComparison.Ordinal);
+
+        // An entry of the table that maps the kernel's data, by machine address, so that every writer is seen.
+        debug.GoToInstruction(end.Instruction / 2);
+        ulong entry = EntryOf(debug, debug.Inspect.Selected!.Cpu.LinearRip);
+        Breakpoint watch = debug.Breakpoints.Add(new MemoryWatch(AddressSpace.Machine, entry, 8, WatchKind.Change));
+        StopReport stop = debug.Report, first = stop;
+        while ((stop = debug.Go(Direction.Backward)).Reason == StopReason.Watchpoint)
+            first = stop;
+        Assert.Equal(StopReason.BeginOfHistory, stop.Reason);
+        Assert.Equal(StopReason.Watchpoint, first.Reason);
+        output.WriteLine($"first written at {first.Position} by {first.Watch!.By}");
+        debug.Breakpoints.Remove(watch.Id);
+        debug.Go();
+        Assert.Equal(end, debug.Position);
+        Assert.Equal(digest, debug.StateDigest());
+        Assert.Equal(console, ConsoleOf(debug));
+    }
+
+    [Fact(Explicit = true)]
+    public void Two_hundred_random_steps_find_every_state_again()
+    {
+        using DebugSession debug = Linux();
+        Position end = debug.Go().Position;
+        Dictionary<Position, string> seen = new() { [end] = debug.StateDigest() };
+        Random random = new(7);
+        for (int i = 0; i < 200; i++)
+        {
+            Direction direction = random.Next(2) == 0 ? Direction.Forward : Direction.Backward;
+            StopReport stop = random.Next(8) switch
+            {
+                0 => debug.GoToInstruction(random.NextInt64(end.Instruction)),
+                1 => debug.GoToEvent(random.NextInt64(end.Event)),
+                2 => debug.StepBy(Granularity.Hypercall, StepKind.Into, direction),
+                3 => debug.StepBy(Granularity.Hypercall, StepKind.Over, direction),
+                4 or 5 => debug.GoTo(seen.Keys.ElementAt(random.Next(seen.Count))),
+                _ => debug.StepBy(Granularity.Instruction, StepKind.Into, direction),
+            };
+            string digest = debug.StateDigest();
+            Assert.True(seen.TryAdd(stop.Position, digest) || seen[stop.Position] == digest, $"step {i} came to {stop.Position} in another state");
+        }
+    }
+
+    [Fact(Explicit = true)]
+    public void What_history_costs()
+    {
+        TimeSpan without = Boot(new DebugSettings { KeepHistory = false }, out _);
+        TimeSpan with = Boot(new DebugSettings(), out DebugSession debug);
+        using (debug)
+        {
+            output.WriteLine($"boot with history {with.TotalSeconds:F2} s of processor time, without {without.TotalSeconds:F2} s: {with / without:F3} times");
+            output.WriteLine($"{debug.History.States} states, {debug.History.Bytes >> 20} MiB");
+            List<double> steps = [];
+            Random random = new(1);
+            for (int i = 0; i < 40; i++)
+            {
+                debug.GoToInstruction(random.NextInt64(debug.KnownEvents > 0 ? 2_800_000_000 : 1));
+                TimeSpan start = Process.GetCurrentProcess().TotalProcessorTime;
+                debug.StepBy(Granularity.Instruction, StepKind.Into, Direction.Backward);
+                steps.Add((Process.GetCurrentProcess().TotalProcessorTime - start).TotalMilliseconds);
+            }
+
+            steps.Sort();
+            output.WriteLine($"one instruction back: median {steps[20]:F0} ms, longest {steps[^1]:F0} ms of processor time");
+        }
+    }
+
+    private static TimeSpan Boot(DebugSettings settings, out DebugSession debug)
+    {
+        debug = Linux(settings);
+        TimeSpan start = Process.GetCurrentProcess().TotalProcessorTime;
+        debug.Go();
+        TimeSpan took = Process.GetCurrentProcess().TotalProcessorTime - start;
+        if (!settings.KeepHistory)
+            debug.Dispose();
+        return took;
+    }
+
+    private static DebugSession Linux(DebugSettings? settings = null)
+    {
+        string kernel = Path.Combine(FetchedGuests.Folder, "vmlinuz-6.1-amd64"), ramdisk = Path.Combine(FetchedGuests.Folder, "initramfs.gz");
+        Assert.SkipUnless(File.Exists(kernel) && File.Exists(ramdisk), "Linux has not been fetched: scenarios/guests/get.sh");
+        return new DebugSession(
+            new SessionOptions
+            {
+                Guest = new GuestSpec
+                {
+                    Kernel = new NamedBytes("vmlinuz-6.1-amd64", File.ReadAllBytes(kernel)),
+                    Ramdisk = new NamedBytes("initramfs.gz", File.ReadAllBytes(ramdisk)),
+                    CommandLine = "console=hvc0 earlyprintk=xen panic=1",
+                    MemoryMiB = 256,
+                    Name = "linux",
+                },
+                Limits = new SessionLimits { Instructions = 8_000_000_000 },
+            },
+            settings);
+    }
+
+    private static string ConsoleOf(DebugSession debug)
+        => string.Concat(Enumerable.Range(0, (int)debug.Position.Event).Select(i => debug.EventAt(i).Event).OfType<Hypervisor.Public.Events.ConsoleOutput>().Select(o => System.Text.Encoding.Latin1.GetString(o.Bytes)));
+
+    /// <summary>Machine address of the lowest-level entry that maps an address. SDM vol. 3A, 4.5.</summary>
+    private static ulong EntryOf(DebugSession debug, ulong address)
+    {
+        const ulong frame = 0x000F_FFFF_FFFF_F000;
+        ulong table = debug.Inspect.Selected!.Cpu.Cr3 & frame;
+        for (int level = 4; ; level--)
+        {
+            ulong at = table + ((address >> (3 + (9 * level)) & 0x1FF) * 8);
+            byte[] entry = new byte[8];
+            Assert.True(debug.Inspect.TryRead(AddressSpace.Machine, at, entry));
+            if (level == 1)
+                return at;
+            table = BitConverter.ToUInt64(entry) & frame;
+        }
+    }
+}
