@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using XenSim.Hypervisor.Domains;
 using XenSim.Hypervisor.Public.Events;
+using XenSim.Hypervisor.Public.Numbers;
 
 namespace XenSim.Simulator.Debugging.Prompt;
 
@@ -50,7 +51,7 @@ internal static class XenCommands
             {
                 EventChannel c = d.EventChannels[port];
                 if (c.State != EventChannelState.Closed)
-                    s.Line($"d{d.Id.Value} port {port,-4} {c.State}{(c.RemotePort != 0 || c.RemoteDomain.Value != 0 ? $" with d{c.RemoteDomain.Value} port {c.RemotePort}" : "")}, vCPU {c.NotifyVcpu}{(c.Irq != 0 ? $", {(Hypervisor.Public.Numbers.Virq)c.Irq}" : "")}{(d.EventChannels.IsPending(port) ? ", pending" : "")}{(c.BoundByTools ? ", bound by the tools" : "")}");
+                    s.Line($"d{d.Id.Value} port {port,-4} {c.State}{(c.RemotePort != 0 || c.RemoteDomain.Value != 0 ? $" with d{c.RemoteDomain.Value} port {c.RemotePort}" : "")}, vCPU {c.NotifyVcpu}{(c.Irq != 0 ? $", {(Virq)c.Irq}" : "")}{(d.EventChannels.IsPending(port) ? ", pending" : "")}{(c.BoundByTools ? ", bound by the tools" : "")}");
             }
         }
     }
@@ -59,10 +60,10 @@ internal static class XenCommands
     {
         foreach (Domain d in DomainsOf(s, a))
         {
-            for (uint reference = 0; reference < d.GrantTable.Frames.Count * GrantTable.EntriesPerFrame; reference++)
+            for (uint reference = 0; reference < d.GrantTable.EntryCount; reference++)
             {
-                if (d.GrantTable.Read(reference) is { Flags: not 0 } g)
-                    s.Line($"d{d.Id.Value} ref {reference,-5} to d{g.Domain.Value}, frame 0x{g.Frame:x}, flags 0x{g.Flags:x}");
+                if (d.GrantTable.Header(reference) is { Flags: not 0 } g)
+                    s.Line($"d{d.Id.Value} ref {reference,-5} to d{g.Domid}, {(GrantEntryFlags)g.Flags}{(d.GrantTable.Active(reference) is { Pin: not 0 } used ? $", {used.Frame} in use by d{used.Domain.Value}" : "")}");
             }
         }
     }
