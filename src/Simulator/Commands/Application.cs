@@ -19,6 +19,7 @@ public static class Application
         ("boot", BootCommand.Build),
         ("create", CreateCommand.Build),
         ("debug", DebugCommand.Build),
+        ("dap", DapCommand.Build),
         ("page", PageCommand.Build),
         ("stages", StagesCommand.Build),
         ("graph", GraphCommand.Build),

@@ -33,7 +33,7 @@ internal static class BootRun
         }
     }
 
-    private static ExitCode CodeFor(SessionOutcome outcome) => outcome.End switch
+    internal static ExitCode CodeFor(SessionOutcome outcome) => outcome.End switch
     {
         _ when outcome.BadImage => ExitCode.BadInput,
         SessionEnd.PoweredOff or SessionEnd.Rebooted or SessionEnd.Suspended or SessionEnd.Halted or SessionEnd.UntilReached or SessionEnd.Paused => ExitCode.Success,

@@ -16,7 +16,8 @@ internal static class DebugCommand
     private const long LongestScript = 1 << 20;
 
     private sealed record Given(
-        BootCommand.Given Boot, Option<string[]> Scripts, Option<string?> Record, DefaultedOption<ulong> Memory, DefaultedOption<ulong> Interval, Option<bool> NoHistory, Option<string[]> Symbols, Option<int?> Case);
+        BootCommand.Given Boot, Option<string[]> Scripts, Option<string?> Record, DefaultedOption<ulong> Memory, DefaultedOption<ulong> Interval, Option<bool> NoHistory, Option<string[]> Symbols, Option<int?> Case,
+        Option<string?> Gdb);
 
     public static Command Build(Terminal terminal)
     {
@@ -35,25 +36,28 @@ internal static class DebugCommand
             Options.Number("--history-interval", "Distance of captured states (default 5000000).", "INSTRUCTIONS", 5_000_000, 100, long.MaxValue / 1024),
             new Option<bool>("--no-history") { Description = "Capture nothing: going back runs everything again." },
             new Option<string[]>("--symbols") { Description = "Symbols of the guest: an ELF file or a System.map. May be repeated.", HelpName = "FILE", Arity = ArgumentArity.OneOrMore, AllowMultipleArgumentsPerToken = false },
-            new Option<int?>("--case") { Description = "Which of the scenario's combinations, from 1.", HelpName = "N" });
+            new Option<int?>("--case") { Description = "Which of the scenario's combinations, from 1.", HelpName = "N" },
+            new Option<string?>("--gdb") { Description = "Wait for gdb at 127.0.0.1:PORT, [::1]:PORT or unix:PATH instead of reading commands; port 0: any that is free.", HelpName = "ADDRESS" });
         Command command = new("debug",
             """
             Steps a boot forwards and backwards: by stage, by hypercall, by instruction.
 
             The prompt's commands come from -x files, then from standard input; "help" lists them.
-            For a kernel the options are those of "xensim boot".
+            For a kernel the options are those of "xensim boot". With --gdb the guest is held before its
+            first instruction, gdb may come ("target remote ADDRESS") and go, and Ctrl-C ends it.
             Exit codes: 0 left by quit or at the end of input, 1 a command was wrong, 2 bad input.
 
             Examples:
               xensim debug pv64
               xensim debug scenarios/domu/pv64-xen-4.17.yaml -x commands.txt
               printf 'break setup_hypercall_page\ncontinue\nstep 4\nbt\n' | xensim debug pv64
+              xensim debug pv64 --gdb 127.0.0.1:1234
               xensim debug vmlinuz --ramdisk initrd.gz --symbols System.map --record boot.xensim
             """);
         BootCommand.Given b = given.Boot;
         foreach (Option option in (Option[])[
             b.Type, b.Dom0, b.Ramdisk, b.CommandLine, b.Memory, b.Vcpus, b.Release, b.Vendor, b.HostBits, b.Supervisor, b.HostMemory, b.XenCommandLine, b.MaxInstructions, b.Notes, b.Tries,
-            b.Viridian, b.OnPoweroff, b.OnReboot, b.OnCrash, given.Scripts, given.Record, given.Memory, given.Interval, given.NoHistory, given.Symbols, given.Case])
+            b.Viridian, b.OnPoweroff, b.OnReboot, b.OnCrash, given.Scripts, given.Record, given.Memory, given.Interval, given.NoHistory, given.Symbols, given.Case, given.Gdb])
         {
             command.Add(option);
         }
@@ -62,23 +66,39 @@ internal static class DebugCommand
         return (command, given);
     }
 
+    /// <summary>A session from what stands after <c>xensim debug</c>, for a front of another command.</summary>
+    /// <exception cref="InputException">The words are wrong.</exception>
+    public static DebugSession Open(IReadOnlyList<string> words, Terminal terminal)
+    {
+        (Command command, Given given) = Declare();
+        ParseResult parsed = command.Parse(words);
+        return parsed.Errors.Count == 0
+            ? OpenTarget(parsed, given, words, terminal)
+            : throw new InputException([.. parsed.Errors.Select(e => new Diagnostic("xensim debug", null, e.Message))]);
+    }
+
     private static ExitCode Run(ParseResult parsed, Given given, Terminal terminal)
+    {
+        using DebugSession debug = OpenTarget(parsed, given, [.. parsed.Tokens.Select(t => t.Value).SkipWhile(w => w == "debug")], terminal);
+        ExitCode exit = parsed.GetValue(given.Gdb) is { } address ? GdbFront.Serve(debug, address, terminal) : Converse(debug, parsed, given, terminal);
+        if (parsed.GetValue(given.Record) is { } recording)
+            Save(debug, recording);
+        return exit;
+    }
+
+    private static DebugSession OpenTarget(ParseResult parsed, Given given, IReadOnlyList<string> arguments, Terminal terminal)
     {
         string target = parsed.GetRequiredValue(given.Boot.Kernel);
         if (Recording.TryRead(target) is not { } recording)
-        {
-            using DebugSession debug = Open(parsed, given, parsed, given, [.. parsed.Tokens.Select(t => t.Value).SkipWhile(w => w == "debug")], terminal);
-            return Converse(debug, parsed, given, terminal);
-        }
-
+            return Open(parsed, given, parsed, given, arguments, terminal);
         (Command command, Given then) = Declare();
         ParseResult recorded = command.Parse([.. recording.Arguments]);
         if (recorded.Errors.Count > 0)
             throw new InputException(target, "the recorded arguments are not understood", recorded.Errors[0].Message);
-        using DebugSession again = Open(recorded, then, parsed, given, recording.Arguments, terminal);
+        DebugSession again = Open(recorded, then, parsed, given, recording.Arguments, terminal);
         again.Expect(recording.Changes);
         recording.Follow(again, target);
-        return Converse(again, parsed, given, terminal);
+        return again;
     }
 
     /// <param name="asked">Says what is booted.</param>
@@ -161,8 +181,6 @@ internal static class DebugCommand
                 prompt.Execute(line);
         }
 
-        if (parsed.GetValue(given.Record) is { } recording)
-            Save(debug, recording);
         return wrong ? ExitCode.Failure : ExitCode.Success;
     }
 

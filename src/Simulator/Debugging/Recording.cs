@@ -132,6 +132,13 @@ internal sealed record Recording(IReadOnlyList<string> Arguments, string Inputs,
                 json.WriteNumber("vcpu"u8, r.Vcpu.Vcpu);
                 json.WriteString("value"u8, $"0x{r.Value:x}");
                 break;
+            case ImageChange i:
+                json.WriteString("image"u8, i.Ymm ? "ymm" : "fx");
+                json.WriteNumber("domain"u8, i.Vcpu.Domain.Value);
+                json.WriteNumber("vcpu"u8, i.Vcpu.Vcpu);
+                json.WriteNumber("offset"u8, i.Offset);
+                json.WriteString("bytes"u8, HexText.Of(i.Bytes));
+                break;
             default:
                 throw new NotSupportedException(change.GetType().Name);
         }
@@ -147,6 +154,8 @@ internal sealed record Recording(IReadOnlyList<string> Arguments, string Inputs,
         if (e.TryGetProperty("memory", out JsonElement memory))
             return (p, new MemoryChange(Number(memory), Convert.FromHexString(e.GetProperty("bytes").GetString() ?? "")));
         VcpuId vcpu = new(new Hypervisor.Public.DomainId(e.GetProperty("domain").GetUInt16()), e.GetProperty("vcpu").GetInt32());
+        if (e.TryGetProperty("image", out JsonElement image))
+            return (p, new ImageChange(vcpu, image.GetString() == "ymm", e.GetProperty("offset").GetInt32(), Convert.FromHexString(e.GetProperty("bytes").GetString() ?? "")));
         return (p, new RegisterChange(vcpu, e.GetProperty("register").GetString() ?? "", Number(e.GetProperty("value"))));
     }
 

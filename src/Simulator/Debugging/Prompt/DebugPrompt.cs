@@ -10,6 +10,9 @@ public sealed class DebugPrompt
     /// <summary>quit was given.</summary>
     public bool IsDone => _state.IsDone;
 
+    /// <summary>Events whose console output has been shown.</summary>
+    public long ShownEvents { get => _state.ShownEvents; set => _state.ShownEvents = value; }
+
     /// <summary>Every word that a line may begin with.</summary>
     public static IEnumerable<string> CommandNames => PromptCatalogue.All.SelectMany(c => c.Names);
 
