@@ -57,6 +57,7 @@ async function session() {
     await run(() => client.send('stepBack', step('statement')));
 
     // A line of the document, reached backwards.
+    await client.setFunctionBreakpointsRequest({ breakpoints: [] });
     const line = text.findIndex(l => /^ +xc_dom_boot_mem_init /.test(l)) + 1;
     assert.ok(line > 0, text.join('\n'));
     set = (await client.setBreakpointsRequest({ source: stack[0].source, breakpoints: [{ line }] })).body.breakpoints;
