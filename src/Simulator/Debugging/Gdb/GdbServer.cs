@@ -50,9 +50,8 @@ internal sealed class GdbServer : IDisposable
     public void Serve(DebugSession debug, EmbeddedPrompt prompt, CancellationToken stop)
     {
         using BlockingCollection<GdbConnection> clients = [];
-        Thread accepting = new(() => Accept(clients)) { IsBackground = true, Name = "gdb listener" };
+        Thread accepting = new(() => Accept(clients, stop)) { IsBackground = true, Name = "gdb listener" };
         accepting.Start();
-        using CancellationTokenRegistration closing = stop.Register(_listener.Dispose);
         foreach (GdbConnection connection in clients.GetConsumingEnumerable())
         {
             using (connection)
@@ -79,13 +78,14 @@ internal sealed class GdbServer : IDisposable
             File.Delete(_path);
     }
 
-    private void Accept(BlockingCollection<GdbConnection> clients)
+    private void Accept(BlockingCollection<GdbConnection> clients, CancellationToken stop)
     {
         try
         {
             while (true)
             {
-                Socket client = _listener.Accept();
+                // Closing a Unix socket does not end an accept that blocks; the token does.
+                Socket client = _listener.AcceptAsync(stop).AsTask().GetAwaiter().GetResult();
                 if (_last is { } other && !other.IsOverWithin(HangUpNoticed))
                 {
                     client.Dispose();
@@ -97,7 +97,7 @@ internal sealed class GdbServer : IDisposable
                 clients.Add(_last = new GdbConnection(new NetworkStream(client, ownsSocket: true)));
             }
         }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        catch (Exception e) when (e is SocketException or ObjectDisposedException or OperationCanceledException)
         {
             clients.CompleteAdding();
         }
