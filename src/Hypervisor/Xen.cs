@@ -118,6 +118,14 @@ public sealed partial class Xen : IDisposable
     /// <summary>The debugger's; null: nobody looks on.</summary>
     public IRunProbe? Probe { get; set; }
 
+    /// <summary>
+    /// wc_sec and wc_nsec: the time of day when system time was 0; dom0 sets it.
+    /// </summary>
+    public (ulong Seconds, uint Nanoseconds) WallClock { get; private set; } = (GuestTime.BootSeconds, 0);
+
+    /// <summary>PCI devices that dom0 has told of (segment, bus, devfn in one number).</summary>
+    internal HashSet<uint> PciDevices { get; } = [];
+
     /// <summary>Whether every schedule and block of a vCPU is an event; off, because a boot has hundreds of thousands.</summary>
     public bool TraceVcpuStates { get; set; }
 
@@ -248,6 +256,16 @@ public sealed partial class Xen : IDisposable
         for (int i = 0; i < bytes.Length; i++)
             bytes[i] = _typed.Dequeue();
         return bytes;
+    }
+
+    /// <summary>do_settime: it is so late at a system time. Units: s since 1970, ns; ns.</summary>
+    internal void SetWallClock(ulong seconds, uint nanoseconds, ulong systemTime)
+    {
+        const ulong second = 1_000_000_000;
+        UInt128 now = ((UInt128)seconds * second) + nanoseconds - systemTime;
+        WallClock = ((ulong)(now / second), (uint)(now % second));
+        foreach (Domain d in _domains)
+            GuestTime.UpdateWallClock(d);
     }
 
     /// <summary>send_global_virq: to dom0, if it bound it.</summary>

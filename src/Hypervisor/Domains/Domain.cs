@@ -81,6 +81,8 @@ public sealed class Domain : IDisposable
             Platform = new Hvm.HvmPlatform(this);
         DebugPort = kind.IsHvm ? new Hvm.DebugPort(this) : null;
         Viridian = new Hvm.Viridian(this);
+        Watchdogs = new DomainWatchdogs(this);
+        Pirqs = new Pirqs(this);
         if (id == DomainId.Dom0)
             Io.PermitAll();
     }
@@ -218,8 +220,16 @@ public sealed class Domain : IDisposable
     /// <summary>round_robin_prev_vcpu: who got the last interrupt that went to the lowest priority.</summary>
     internal int LastLowestPriority { get; set; }
 
+    internal DomainWatchdogs Watchdogs { get; }
+
+    /// <summary>Interrupts of the machine that the domain handles.</summary>
+    internal Pirqs Pirqs { get; }
+
     /// <summary>I/O that the domain was given.</summary>
     public IoCapabilities Io { get; } = new();
+
+    /// <summary>suspend_evtchn: port that is notified when the domain suspends itself; 0: none.</summary>
+    internal uint SuspendPort { get; set; }
 
     /// <summary>XEN_DOMCTL_setdebugging: a breakpoint in the kernel pauses the domain and raises VIRQ_DEBUGGER.</summary>
     public bool DebuggerAttached { get; internal set; }
@@ -308,7 +318,10 @@ public sealed class Domain : IDisposable
         _life.Fire(DomainTrigger.vcpus_paused_for_shutdown);
         Xen.Events.Emit(new DomainShutdown(Id, reason));
         Xen.NoteShutdown(this);
-        Xen.RaiseGlobalVirq(Virq.DOM_EXC);
+        if (reason == (uint)Public.Numbers.ShutdownReason.suspend && SuspendPort != 0)
+            EventChannels.Send(SuspendPort);
+        else
+            Xen.RaiseGlobalVirq(Virq.DOM_EXC);
     }
 
     /// <summary>domain_crash: shutdown with SHUTDOWN_crash, and the vCPU's end.</summary>

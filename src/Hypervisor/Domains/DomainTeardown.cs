@@ -13,6 +13,7 @@ internal static class DomainTeardown
         Xen xen = d.Xen;
         d.EventChannels.Reset();
         UnmapGrantRef.ReleaseAll(d);
+        d.Pirqs.Release();
         foreach (Vcpu v in d.Vcpus)
         {
             v.TakeDown();

@@ -73,9 +73,9 @@ internal static class GuestTime
         Span<byte> page = d.SharedInfo.Bytes;
         Span<byte> wc = page[d.SharedInfo.Layout.WcVersion..];
         uint version = BinaryPrimitives.ReadUInt32LittleEndian(wc);
-        ulong seconds = BootSeconds + (ulong)d.TimeOffsetSeconds;
+        ulong seconds = d.Xen.WallClock.Seconds + (ulong)d.TimeOffsetSeconds;
         BinaryPrimitives.WriteUInt32LittleEndian(wc[4..], (uint)seconds);
-        BinaryPrimitives.WriteUInt32LittleEndian(wc[8..], 0);
+        BinaryPrimitives.WriteUInt32LittleEndian(wc[8..], d.Xen.WallClock.Nanoseconds);
         if (d.Xen.Profile.Release != XenRelease.V4_0)
             BinaryPrimitives.WriteUInt32LittleEndian(page[d.SharedInfo.Layout.WcSecHi..], (uint)(seconds >> 32));
         BinaryPrimitives.WriteUInt32LittleEndian(wc, (version & ~1u) + 2);

@@ -105,7 +105,8 @@ internal static class DomctlCall
         if (xen.Options.DomctlFaults?.Invoke(XenNames.Domctl(d.Request.Cmd)) is { } other)
             d.Request.Domain = other.Value;
         d.Target = xen.FindDomain(new DomainId(d.Request.Domain));
-        bool needsTarget = d.Command is not (DomctlCommand.createdomain or DomctlCommand.getdomaininfo);
+        bool quarantine = d.Command is DomctlCommand.assign_device or DomctlCommand.deassign_device && d.Request.Domain == DomainId.Io.Value;
+        bool needsTarget = d.Command is not (DomctlCommand.createdomain or DomctlCommand.getdomaininfo) && !quarantine;
         if (xen.Profile.DomctlLooksUpTargetFirst && needsTarget && d.Target is null)
             return d.Finish(XenErrno.ESRCH);
         if (!MayIssue(d))

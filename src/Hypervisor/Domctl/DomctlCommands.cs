@@ -68,7 +68,7 @@ internal static class DomctlCommands
             DomctlCommand.gethvmcontext => HvmContext.Get,
             DomctlCommand.sethvmcontext => HvmContext.Set,
             DomctlCommand.getpageframeinfo3 => GetPageFrameInfo.Do,
-            _ => null,
+            _ => v40 ? null : DomctlAnswers.For417(command),
         };
     }
 }

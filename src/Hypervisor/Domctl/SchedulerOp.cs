@@ -78,6 +78,8 @@ internal static class SchedulerOp
     private static XenErrno Bitmap(DomctlContext d, ulong handle, uint bits, bool set)
     {
         byte one = 1;
+        if (!set && bits == 0)
+            return XenErrno.None;
         if (!set)
             return d.Call.Memory.TryWriteStruct(new VirtualAddress(handle), one) ? XenErrno.None : XenErrno.EFAULT;
         if (bits == 0)

@@ -33,6 +33,8 @@ internal static class VcpuContextCommands
         DomctlVcpuContext c = d.Payload<DomctlVcpuContext>();
         if (domain.FindVcpu(c.Vcpu) is not { } v)
             return d.Xen.Profile.Release == XenRelease.V4_0 ? XenErrno.ESRCH : XenErrno.EINVAL;
+        if (v == d.Call.Vcpu && d.Xen.Profile.Release != XenRelease.V4_0)
+            return XenErrno.EINVAL;
         if (!v.IsInitialised)
             return XenErrno.ENODATA;
         byte[] bytes = WireRecord.ToBytes(VcpuContext.Get(v), domain.Abi);

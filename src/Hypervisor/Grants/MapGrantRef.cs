@@ -17,7 +17,8 @@ internal static class MapGrantRef
     {
         GrantMapFlags flags = (GrantMapFlags)op.Flags;
         GrantStatus status = Check(c, op, flags, out Domain? granter);
-        if (status == GrantStatus.okay && !c.Caller.GrantTable.Maptrack.TryGet(c.Vcpu?.Id ?? 0, out op.Handle))
+        uint handle = 0;
+        if (status == GrantStatus.okay && !c.Caller.GrantTable.Maptrack.TryGet(c.Vcpu?.Id ?? 0, out handle))
         {
             bool v40 = c.Xen.Profile.Release == XenRelease.V4_0;
             status = GrantPins.Refuse(c, granter, op.Ref, v40 ? GrantStatus.no_device_space : GrantStatus.no_space, "Failed to obtain maptrack handle");
@@ -29,13 +30,13 @@ internal static class MapGrantRef
             status = Pin(c, granter!, op.Ref, flags, op.HostAddr, out Mfn frame);
             if (status == GrantStatus.okay)
             {
-                ref GrantMapping mapping = ref c.Caller.GrantTable.Maptrack[op.Handle];
+                ref GrantMapping mapping = ref c.Caller.GrantTable.Maptrack[handle];
                 mapping = new GrantMapping { Reference = op.Ref, Flags = flags, Granter = granter!.Id, Vcpu = mapping.Vcpu, ByTools = c.Vcpu is null };
-                op.DevBusAddr = frame.Address.Value;
+                (op.Handle, op.DevBusAddr) = (handle, frame.Address.Value);
             }
             else
             {
-                c.Caller.GrantTable.Maptrack.Put(op.Handle);
+                c.Caller.GrantTable.Maptrack.Put(handle);
             }
         }
 

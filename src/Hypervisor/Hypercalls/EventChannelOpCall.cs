@@ -126,15 +126,16 @@ internal static class EventChannelOpCall
 
     private static long BindPirq(HypercallCall c, VirtualAddress arg)
     {
-        const uint guestPirqs = 256;
         if (!c.Memory.TryReadStruct(arg, out EvtchnBindPirq b))
             return Fault;
-        if (b.Pirq >= guestPirqs)
+        if (b.Pirq >= c.Caller.Pirqs.Count)
             return XenErrno.EINVAL.ToResult();
         if (!c.Caller.HasDeviceAccess)
             return XenErrno.EPERM.ToResult();
         XenErrno errno = c.Caller.EventChannels.BindPirq(b.Pirq, out uint port);
         b.Port = port;
+        if (errno == XenErrno.None)
+            c.Caller.Pirqs.Know((int)b.Pirq);
         return errno != XenErrno.None ? errno.ToResult() : c.Memory.TryWriteStruct(arg, b) ? 0 : Fault;
     }
 

@@ -23,13 +23,55 @@ internal static class HvmOpCall
                     return XenErrno.EINVAL.ToResult();
                 c.Caller.FlushTlbs();
                 return 0;
-            case HvmOp.set_evtchn_upcall_vector when c.Xen.Profile.Release != XenRelease.V4_0:
+            case HvmOp.get_time:
+                return c.Memory.TryWriteStruct(new VirtualAddress(c.A2), c.Xen.VirtualNanoseconds) ? 0 : XenErrno.EFAULT.ToResult();
+            case HvmOp.pagetable_dying when !Is40(c):
+                return PageTableDying(c);
+            case HvmOp.xentrace when !Is40(c):
+                return Trace(c);
+            case HvmOp.get_mem_type when !Is40(c):
+                return GetMemType(c);
+            case HvmOp.set_evtchn_upcall_vector when !Is40(c):
                 return SetUpcallVector(c).ToResult();
-            case HvmOp.get_time when c.Xen.Profile.Release != XenRelease.V4_0 || c.Caller.IsPrivileged:
+            case HvmOp.guest_request_vm_event when !Is40(c):
+                return c.A2 == 0 ? 0 : XenErrno.EINVAL.ToResult();
+            case HvmOp.altp2m when !Is40(c):
+                return XenErrno.EOPNOTSUPP.ToResult();
             default:
                 c.Xen.NotImplemented(XenNames.HvmOp((uint)c.A1), "hvm_op answers -ENOSYS", ours: false);
                 return XenErrno.ENOSYS.ToResult();
         }
+    }
+
+    private static bool Is40(HypercallCall c) => c.Xen.Profile.Release == XenRelease.V4_0;
+
+    /// <summary>HVMOP_pagetable_dying: of meaning with shadow page tables only, which no domain has.</summary>
+    private static long PageTableDying(HypercallCall c)
+    {
+        if (!c.Memory.TryReadStruct(new VirtualAddress(c.A2), out ushort domain) || !c.Memory.TryRead(new VirtualAddress(c.A2), stackalloc byte[16]))
+            return XenErrno.EFAULT.ToResult();
+        return (c.DomainByAnyId(domain) is not { } d ? XenErrno.ESRCH : d != c.Caller ? XenErrno.EOPNOTSUPP : XenErrno.EINVAL).ToResult();
+    }
+
+    /// <summary>HVMOP_xentrace: struct xen_hvm_xentrace is u16 event, u16 extra_bytes, u8 extra[28]. Nobody reads the trace.</summary>
+    private static long Trace(HypercallCall c)
+    {
+        Span<byte> record = stackalloc byte[32];
+        const int mostExtra = 28, subclass = 0xF000;
+        if (!c.Memory.TryRead(new VirtualAddress(c.A2), record))
+            return XenErrno.EFAULT.ToResult();
+        return record[2..].ReadStruct<ushort>() > mostExtra || (record.ReadStruct<ushort>() & subclass) != 0 ? XenErrno.EINVAL.ToResult() : 0;
+    }
+
+    private static long GetMemType(HypercallCall c)
+    {
+        if (!c.Memory.TryReadStruct(new VirtualAddress(c.A2), out ushort domain) || !c.Memory.TryRead(new VirtualAddress(c.A2), stackalloc byte[16]))
+            return XenErrno.EFAULT.ToResult();
+        if (c.DomainByAnyId(domain) is not { } d)
+            return XenErrno.ESRCH.ToResult();
+        if (d.IsHvm)
+            c.Xen.NotImplemented("HVMOP_get_mem_type", "types of guest memory are not told: -EINVAL", ours: false);
+        return XenErrno.EINVAL.ToResult();
     }
 
     public static CallDescription About(HypercallCall c)

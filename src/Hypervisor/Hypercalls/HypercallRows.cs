@@ -10,7 +10,7 @@ internal static class HypercallRows
     public static IEnumerable<HypercallRow> Of40(bool host64) =>
     [
         .. PvOnly(),
-        Row(HypercallNumber.platform_op, 1, 1, NoSys("platform_op")),
+        Row(HypercallNumber.platform_op, 1, 1, PlatformOpCall.Do, null, PlatformOpCall.About),
         Row(HypercallNumber.memory_op, 2, 2, MemoryOp.Do, MemoryOp.Do, MemoryOp.About),
         Row(HypercallNumber.multicall, 2, 2, MulticallCall.Do, null, MulticallCall.About),
         Row(HypercallNumber.set_timer_op, 2, 1, SchedOpCall.SetTimer, SchedOpCall.SetTimer, SchedOpCall.AboutTimer),
@@ -36,7 +36,7 @@ internal static class HypercallRows
     public static IEnumerable<HypercallRow> Of417() =>
     [
         .. PvOnly(),
-        Row(HypercallNumber.platform_op, 1, 1, NoSys("platform_op"), NoSys("platform_op")),
+        Row(HypercallNumber.platform_op, 1, 1, PlatformOpCall.Do, PlatformOpCall.Do, PlatformOpCall.About),
         Row(HypercallNumber.memory_op, 2, 2, MemoryOp.Do, MemoryOp.Do, MemoryOp.About),
         Row(HypercallNumber.multicall, 2, 2, MulticallCall.Do, MulticallCall.Do, MulticallCall.About),
         Row(HypercallNumber.set_timer_op, 2, 1, SchedOpCall.SetTimer, SchedOpCall.SetTimer, SchedOpCall.AboutTimer),
@@ -59,7 +59,7 @@ internal static class HypercallRows
         Row(HypercallNumber.argo_op, 5, 5, NoSys("argo_op"), NoSys("argo_op")),
         Row(HypercallNumber.xenpmu_op, 2, 2, Errno("xenpmu_op", XenErrno.EOPNOTSUPP), Errno("xenpmu_op", XenErrno.EOPNOTSUPP)),
         Row(HypercallNumber.dm_op, 3, 3, DmOp, DmOp),
-        Row(HypercallNumber.hypfs_op, 5, 5, Errno("hypfs_op", XenErrno.EINVAL), Errno("hypfs_op", XenErrno.EINVAL)),
+        Row(HypercallNumber.hypfs_op, 5, 5, HostOps.Hypfs, HostOps.Hypfs),
         Row(HypercallNumber.paging_domctl_cont, 1, 1, Errno("paging_domctl_cont", XenErrno.EINVAL), Errno("paging_domctl_cont", XenErrno.EINVAL)),
     ];
 
@@ -84,8 +84,8 @@ internal static class HypercallRows
         Row(HypercallNumber.nmi_op, 2, 2, TrapCallbacks.NmiOp),
         Row(HypercallNumber.callback_op, 2, 2, TrapCallbacks.CallbackOp, null, TrapCallbacks.AboutCallback),
         Row(HypercallNumber.xenoprof_op, 2, 2, NoSys("xenoprof_op")),
-        Row(HypercallNumber.kexec_op, 2, 2, NoSys("kexec_op")),
-        Row(HypercallNumber.mca, 1, 1, NoSys("mca")),
+        Row(HypercallNumber.kexec_op, 2, 2, HostOps.Kexec),
+        Row(HypercallNumber.mca, 1, 1, HostOps.Mca),
     ];
 
     private static HypercallRow Row(
@@ -119,8 +119,11 @@ internal static class HypercallRows
     /// <summary>dm_op: the device model's operations on an HVM domain. No buffer is -ENODATA (oracle, dom0-test-kernel: HC 29).</summary>
     private static long DmOp(HypercallCall c)
     {
-        if (c.A2 == 0)
+        const uint mostBuffers = 3;
+        if ((uint)c.A2 == 0)
             return XenErrno.ENODATA.ToResult();
+        if ((uint)c.A2 > mostBuffers)
+            return XenErrno.E2BIG.ToResult();
         if (c.Xen.FindDomain(new DomainId((ushort)c.A1)) is not { } d)
             return XenErrno.ESRCH.ToResult();
         if (!d.IsHvm)

@@ -5,7 +5,7 @@ using static XenSim.Hypervisor.Hypercalls.Describe;
 
 namespace XenSim.Hypervisor.Hypercalls;
 
-/// <summary>physdev_op: what a PV guest asks about interrupts and ports. There is no device behind it.</summary>
+/// <summary>physdev_op: ports, interrupts and PCI devices, as dom0 sets them up. There is no device behind it.</summary>
 /// <remarks>Source: RELEASE-4.0.4 and stable-4.17 xen/arch/x86/physdev.c: do_physdev_op.</remarks>
 internal static class PhysdevOpCall
 {
@@ -17,35 +17,40 @@ internal static class PhysdevOpCall
     public static long Do(HypercallCall c)
     {
         VirtualAddress arg = new(c.A2);
-        switch ((PhysdevOp)c.A1)
+        return (PhysdevOp)c.A1 switch
         {
-            case PhysdevOp.eoi:
-                return c.Memory.TryReadStruct(arg, out PhysdevEoi _) ? XenErrno.EINVAL.ToResult() : XenErrno.EFAULT.ToResult();
-            case PhysdevOp.irq_status_query:
-                return XenErrno.EINVAL.ToResult();
-            case PhysdevOp.set_iopl:
-                if (!c.Memory.TryReadStruct(arg, out PhysdevSetIopl iopl))
-                    return XenErrno.EFAULT.ToResult();
-                if (iopl.Iopl > 3)
-                    return XenErrno.EINVAL.ToResult();
-                if (c.Vcpu is { } v)
-                    v.Iopl = (int)iopl.Iopl;
-                return 0;
-            case PhysdevOp.set_iobitmap:
-                if (!c.Memory.TryReadRecord(arg, c.Abi, out PhysdevSetIobitmap bitmap))
-                    return XenErrno.EFAULT.ToResult();
-                if (c.Vcpu is not { } owner || !owner.Memory.IsGuestRange(bitmap.Bitmap, BitmapBytes) || bitmap.NrPorts > MaxPorts)
-                    return XenErrno.EINVAL.ToResult();
-                (owner.IoBitmap, owner.IoBitmapLimit) = (bitmap.Bitmap, bitmap.NrPorts);
-                return 0;
-            case PhysdevOp.apic_read or PhysdevOp.apic_write or PhysdevOp.alloc_irq_vector or PhysdevOp.manage_pci_add
-                or PhysdevOp.manage_pci_remove or PhysdevOp.restore_msi or PhysdevOp.manage_pci_add_ext or PhysdevOp.setup_gsi
-                when !c.Caller.IsPrivileged:
-                return XenErrno.EPERM.ToResult();
-            default:
-                c.Xen.NotImplemented(XenNames.PhysdevOp((uint)c.A1), "physdev_op answers -ENOSYS", ours: false);
-                return XenErrno.ENOSYS.ToResult();
-        }
+            PhysdevOp.set_iopl => SetIopl(c, arg),
+            PhysdevOp.set_iobitmap => SetIobitmap(c, arg),
+            <= PhysdevOp.irq_status_query or PhysdevOp.eoi or PhysdevOp.map_pirq or PhysdevOp.unmap_pirq or PhysdevOp.pirq_eoi_gmfn_v1 or PhysdevOp.pirq_eoi_gmfn_v2
+                or PhysdevOp.setup_gsi or PhysdevOp.get_free_pirq => PhysdevIrqs.Do(c, (PhysdevOp)c.A1, arg),
+            PhysdevOp.apic_read or PhysdevOp.apic_write or PhysdevOp.alloc_irq_vector => PhysdevIrqs.Apic(c, (PhysdevOp)c.A1, arg),
+            PhysdevOp.dbgp_op when !Is40(c) => !c.Caller.IsHardwareDomain ? XenErrno.EPERM.ToResult()
+                : c.Memory.TryRead(arg, stackalloc byte[6]) ? 0 : XenErrno.EFAULT.ToResult(),
+            _ => PhysdevPci.Do(c, (PhysdevOp)c.A1, arg),
+        };
+    }
+
+    private static bool Is40(HypercallCall c) => c.Xen.Profile.Release == XenRelease.V4_0;
+
+    private static long SetIopl(HypercallCall c, VirtualAddress arg)
+    {
+        if (!c.Memory.TryReadStruct(arg, out PhysdevSetIopl iopl))
+            return XenErrno.EFAULT.ToResult();
+        if (iopl.Iopl > 3)
+            return XenErrno.EINVAL.ToResult();
+        if (c.Vcpu is { } v)
+            v.Iopl = (int)iopl.Iopl;
+        return 0;
+    }
+
+    private static long SetIobitmap(HypercallCall c, VirtualAddress arg)
+    {
+        if (!c.Memory.TryReadRecord(arg, c.Abi, out PhysdevSetIobitmap bitmap))
+            return XenErrno.EFAULT.ToResult();
+        if (c.Vcpu is not { } owner || !owner.Memory.IsGuestRange(bitmap.Bitmap, BitmapBytes) || bitmap.NrPorts > MaxPorts)
+            return XenErrno.EINVAL.ToResult();
+        (owner.IoBitmap, owner.IoBitmapLimit) = (bitmap.Bitmap, bitmap.NrPorts);
+        return 0;
     }
 
     public static CallDescription About(HypercallCall c) => Call(XenNames.PhysdevOp((uint)c.A1));

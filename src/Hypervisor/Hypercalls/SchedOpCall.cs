@@ -37,10 +37,9 @@ internal static class SchedOpCall
             case SchedOp.remote_shutdown:
                 return RemoteShutdown(c, arg);
             case SchedOp.watchdog when c.Xen.Profile.Release != XenRelease.V4_0:
-                c.Xen.NotImplemented("SCHEDOP_watchdog", "domain watchdogs are not armed: -ENOSYS", ours: false);
-                return XenErrno.ENOSYS.ToResult();
+                return c.Memory.TryReadStruct(arg, out SchedWatchdog dog) ? c.Caller.Watchdogs.Set(dog.Id, dog.Timeout) : XenErrno.EFAULT.ToResult();
             case SchedOp.pin_override when c.Xen.Profile.Release != XenRelease.V4_0:
-                return c.Caller.IsHardwareDomain ? 0 : XenErrno.EPERM.ToResult();
+                return PinOverride(c, arg);
             default:
                 return XenErrno.ENOSYS.ToResult();
         }
@@ -85,7 +84,17 @@ internal static class SchedOpCall
 
     public static CallDescription AboutTimer(HypercallCall c) => Call(null, Arg("timeout", c.Abi == Abi.X64 ? c.A1 : c.A1 | (c.A2 << 32)));
 
-    private static void Shutdown(Domain d, uint reason)
+    /// <summary>sched_pin_override: to processor 0, the only one; a number below 0 takes it back.</summary>
+    private static long PinOverride(HypercallCall c, VirtualAddress arg)
+    {
+        if (!c.Caller.IsHardwareDomain)
+            return XenErrno.EPERM.ToResult();
+        if (!c.Memory.TryReadStruct(arg, out int cpu))
+            return XenErrno.EFAULT.ToResult();
+        return cpu > 0 ? XenErrno.EINVAL.ToResult() : 0;
+    }
+
+    internal static void Shutdown(Domain d, uint reason)
     {
         if (d.IsHardwareDomain)
         {
@@ -97,6 +106,8 @@ internal static class SchedOpCall
                 ShutdownReason.poweroff => $"{who} halted: halting machine{(v40 ? "." : "")}",
                 ShutdownReason.crash => $"{who} crashed: rebooting machine in 5 seconds.",
                 ShutdownReason.reboot => $"{who} shutdown: rebooting machine{(v40 ? "." : "")}",
+                ShutdownReason.watchdog when !v40 => $"{who} shutdown: watchdog rebooting machine",
+                ShutdownReason.soft_reset when !v40 => "Hardware domain 0 did unsupported soft reset, rebooting.",
                 _ => $"{who} shutdown (unknown reason {reason}): rebooting machine{(v40 ? "." : "")}",
             };
             d.Xen.Log(Public.Events.LogLevel.Error, text);

@@ -66,6 +66,8 @@ internal static class SysctlCall
             case SysctlCommand.get_cpu_policy when !v40:
                 return Policy(c, ref p.AsStruct<SysctlCpuPolicy>());
             default:
+                if (!v40)
+                    return SysctlAnswers.Run417(c, (SysctlCommand)s.Cmd, p);
                 c.Xen.NotImplemented(XenNames.Sysctl(s.Cmd), "sysctl answers -ENOSYS", ours: false);
                 return XenErrno.ENOSYS;
         }

@@ -45,6 +45,8 @@ public sealed class PageCountAudit(Domain domain)
                 Typed(v.VcpuInfo.Frame);
         }
 
+        if (domain.Pirqs.EoiFrame != Mfn.Invalid)
+            Typed(domain.Pirqs.EoiFrame);
         CountOthers();
         foreach ((Mfn frame, bool writable) in domain.Xen.MappedByTools.Where(m => domain.Xen.Frames[m.Frame].Owner == domain.Id.Value))
         {

@@ -41,6 +41,9 @@ public sealed class Scheduler
     /// <summary>Guest instructions retired by all vCPUs so far, without the slice that is running.</summary>
     public long Instructions { get; private set; }
 
+    /// <summary>Time that was skipped because nobody ran. Unit: ns.</summary>
+    public ulong IdleNanoseconds => _idle;
+
     /// <summary>Virtual time now. Unit: ns.</summary>
     public ulong Now => ((ulong)(Instructions + RunningInstructions) * NanosecondsPerInstruction) + _idle;
 
@@ -218,6 +221,7 @@ public sealed class Scheduler
             if (d.IsShuttingDown || d.IsDying)
                 continue;
             deadline = Math.Min(deadline, d.Platform?.Deadline ?? ulong.MaxValue);
+            deadline = Math.Min(deadline, d.Watchdogs.Next);
             foreach (Vcpu v in d.Vcpus)
             {
                 if (v.State is VcpuState.Offline or VcpuState.Crashed)
@@ -241,6 +245,7 @@ public sealed class Scheduler
         foreach (Domain d in _xen.Domains)
         {
             d.Platform?.Fire(now);
+            d.Watchdogs.Bark(now);
             foreach (Vcpu v in d.Vcpus)
             {
                 v.Apic?.Fire(now);

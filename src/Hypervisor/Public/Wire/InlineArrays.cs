@@ -39,6 +39,13 @@ public struct Array11<T>
     private T _first;
 }
 
+[InlineArray(12)]
+public struct Array12<T>
+    where T : unmanaged
+{
+    private T _first;
+}
+
 [InlineArray(16)]
 public struct Array16<T>
     where T : unmanaged
