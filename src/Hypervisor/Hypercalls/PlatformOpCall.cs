@@ -7,7 +7,7 @@ using static XenSim.Hypervisor.Hypercalls.Describe;
 namespace XenSim.Hypervisor.Hypercalls;
 
 /// <summary>
-/// platform_op: dom0 about the machine. This one has one processor, no EFI, no disks that a BIOS knows, and Xen's own cpufreq; it loads no
+/// platform_op: dom0 about the machine. This one has no EFI, no disks that a BIOS knows, and Xen's own cpufreq; it loads no
 /// microcode.
 /// </summary>
 /// <remarks>
@@ -74,10 +74,12 @@ internal static class PlatformOpCall
             case PlatformOp.set_processor_pminfo:
                 return ProcessorPowerInfo(c, p);
             case PlatformOp.get_cpuinfo:
-                CpuInfo(ref p.AsStruct<XenpfPcpuinfo>());
+                CpuInfo(c.Xen, ref p.AsStruct<XenpfPcpuinfo>());
                 return XenErrno.None;
             case PlatformOp.cpu_online:
-                return p.ReadStruct<uint>() == 0 ? XenErrno.None : XenErrno.EINVAL;
+                return p.ReadStruct<uint>() < c.Xen.OnlineCpus ? XenErrno.None : XenErrno.EINVAL;
+            case PlatformOp.cpu_offline when p.ReadStruct<uint>() is > 0 and var cpu && cpu < c.Xen.OnlineCpus:
+                return Missing(c, PlatformOp.cpu_offline, XenErrno.EBUSY);
             case PlatformOp.cpu_offline:
                 return p.ReadStruct<uint>() == 0 ? XenErrno.EOPNOTSUPP : XenErrno.EINVAL;
             case PlatformOp.cpu_hotadd:
@@ -137,21 +139,22 @@ internal static class PlatformOpCall
         return XenErrno.None;
     }
 
-    private static void CpuInfo(ref XenpfPcpuinfo info)
+    private static void CpuInfo(Xen xen, ref XenpfPcpuinfo info)
     {
-        info.Flags = (uint)(info.XenCpuid == 0 ? PhysicalCpuFlags.ONLINE : PhysicalCpuFlags.INVALID);
-        info.MaxPresent = 0;
-        if (info.XenCpuid == 0)
-            (info.ApicId, info.AcpiId) = (0, 0);
+        bool there = info.XenCpuid < xen.OnlineCpus;
+        info.Flags = (uint)(there ? PhysicalCpuFlags.ONLINE : PhysicalCpuFlags.INVALID);
+        info.MaxPresent = (uint)xen.OnlineCpus - 1;
+        if (there)
+            (info.ApicId, info.AcpiId) = (info.XenCpuid, info.XenCpuid);
     }
 
     private static XenErrno CpuVersion(HypercallCall c, ref XenpfPcpuVersion v)
     {
-        bool there = v.XenCpuid == 0;
+        bool there = v.XenCpuid < c.Xen.OnlineCpus;
         CpuidResult vendor = c.Xen.Options.Host.Cpuid(0, 0), signature = c.Xen.Options.Host.Cpuid(1, 0);
         Span<byte> id = WireMemory.AsBytes(ref v).Slice(8, 12);
         id.Clear();
-        (v.MaxPresent, v.Family, v.Model, v.Stepping) = (0, 0, 0, 0);
+        (v.MaxPresent, v.Family, v.Model, v.Stepping) = ((uint)c.Xen.OnlineCpus - 1, 0, 0, 0);
         if (!there)
             return XenErrno.None;
         id.WriteStruct(vendor.Ebx);

@@ -19,7 +19,7 @@ internal static class BootCommand
     internal sealed record Given(
         Argument<string> Kernel, DefaultedOption<GuestType> Type, Option<bool> Dom0, Option<string?> Ramdisk, Option<string?> CommandLine, DefaultedOption<ulong> Memory,
         DefaultedOption<ulong> Vcpus, DefaultedOption<XenRelease> Release, DefaultedOption<CpuVendor> Vendor, DefaultedOption<int> HostBits, Option<bool> Supervisor, DefaultedOption<ulong> HostMemory, DefaultedOption<ulong> HostCpus,
-        DefaultedOption<Until> Until, DefaultedOption<ulong> MaxInstructions, Option<string?> Trace, Option<string?> Perfetto, Option<string?> Input,
+        DefaultedOption<Until> Until, DefaultedOption<ulong> MaxInstructions, Option<string?> Symbols, Option<string?> Trace, Option<string?> Perfetto, Option<string?> Input,
         Option<string?> XenCommandLine, Option<string[]> Notes, Option<GuestTrial[]> Tries, Option<bool> Viridian, Option<EndAction?> OnPoweroff, Option<EndAction?> OnReboot,
         Option<EndAction?> OnCrash);
 
@@ -45,10 +45,10 @@ internal static class BootCommand
         {
             given.Kernel, given.Type, given.Dom0, given.Ramdisk, given.CommandLine, given.Memory, given.Vcpus, given.Release, given.Vendor,
             given.HostBits, given.Supervisor, given.HostMemory, given.HostCpus, given.XenCommandLine, given.Until, given.MaxInstructions, given.Notes, given.Tries, given.Viridian, given.OnPoweroff, given.OnReboot,
-            given.OnCrash, given.Trace, given.Perfetto, given.Input, Options.Verbosity(),
+            given.OnCrash, given.Symbols, given.Trace, given.Perfetto, given.Input, Options.Verbosity(),
         };
         command.SetAction(parsed => (int)BootRun.Execute(
-            ReadOptions(parsed, given), parsed.GetValue(given.Trace), parsed.GetValue(given.Perfetto), Options.CountVerbosity(parsed), terminal));
+            ReadOptions(parsed, given), parsed.GetValue(given.Symbols), parsed.GetValue(given.Trace), parsed.GetValue(given.Perfetto), Options.CountVerbosity(parsed), terminal));
         return command;
     }
 
@@ -70,6 +70,7 @@ internal static class BootCommand
         Options.Number("--host-cpus", "Processors of the machine (default 1).", "N", 1, 1, HostSpec.MostCpus),
         Options.Until(),
         Options.Number("--max-instructions", "Give up after so many guest instructions.", "N", 20_000_000_000, 1, long.MaxValue),
+        BootRun.Symbols(),
         new Option<string?>("--trace") { Description = "Write all events to this file as JSON Lines.", HelpName = "FILE.jsonl" },
         BootRun.Perfetto(),
         new Option<string?>("--input") { Description = "Type this file into the guest's console; - is standard input, read to its end first.", HelpName = "FILE" },

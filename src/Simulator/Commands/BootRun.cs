@@ -10,10 +10,18 @@ internal static class BootRun
 {
     public static Option<string?> Perfetto() => new("--perfetto") { Description = "Write stages, hypercalls and vCPU exits to this file for Perfetto or Chrome.", HelpName = "FILE.json" };
 
+    public static Option<string?> Symbols() => new("--symbols")
+    {
+        Description = "Names for the addresses of a guest that dies: a System.map, or an ELF image with its symbols. Those of the kernel's own image are known.",
+        HelpName = "FILE",
+    };
+
+    /// <param name="symbols">File with the kernel's symbols, or null.</param>
     /// <param name="trace">File for the events, or null.</param>
     /// <param name="perfetto">File for Perfetto, or null.</param>
-    public static ExitCode Execute(SessionOptions options, string? trace, string? perfetto, int verbosity, Terminal terminal)
+    public static ExitCode Execute(SessionOptions options, string? symbols, string? trace, string? perfetto, int verbosity, Terminal terminal)
     {
+        Debugging.Symbols names = symbols is null ? Debugging.Symbols.None : Read(symbols);
         using LogView log = new(terminal.Error, verbosity);
         using JsonLinesWriter? writer = trace is null ? null : new JsonLinesWriter(Create(trace));
         using PerfettoWriter? tracks = perfetto is null ? null : new PerfettoWriter(Create(perfetto));
@@ -26,11 +34,18 @@ internal static class BootRun
         using (session = new BootSession(options, consumers))
         {
             SessionOutcome outcome = session.Run(terminal.Stop);
-            foreach (string line in session.ExplainCrash())
+            foreach (string line in session.ExplainCrash(names))
                 terminal.Error.WriteLine($"xensim: {line}");
             terminal.Error.WriteLine($"xensim: {outcome.Detail}");
             return CodeFor(outcome);
         }
+    }
+
+    /// <exception cref="InputException">The file cannot be read, or names nothing.</exception>
+    private static Debugging.Symbols Read(string file)
+    {
+        Debugging.Symbols symbols = Debugging.Symbols.Read(InputFile.Read(file));
+        return symbols.Count > 0 ? symbols : throw new InputException(file, "no symbols in it", "give a System.map (ffffffff81000000 T _stext), or an ELF image that is not stripped");
     }
 
     internal static ExitCode CodeFor(SessionOutcome outcome) => outcome.End switch

@@ -9,6 +9,7 @@ using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Events;
 using XenSim.Hypervisor.Public.Stages;
 using XenSim.Hypervisor.Scheduling;
+using XenSim.Simulator.Debugging;
 using XenSim.Simulator.Tracing;
 using XenSim.Toolstack;
 
@@ -113,7 +114,9 @@ public sealed class BootSession : IDisposable
     }
 
     /// <summary>Why Xen gave the guest up, in words; empty when it did not.</summary>
-    public IReadOnlyList<string> ExplainCrash() => CrashExplanation.For(Xen, FindSubject());
+    /// <param name="symbols">Of the guest's kernel, beside those in its own image.</param>
+    public IReadOnlyList<string> ExplainCrash(Symbols? symbols = null)
+        => FindSubject() is { CrashedVcpu: not null } subject ? CrashExplanation.For(Xen, subject, GuestSymbols.Of(_options).With(symbols ?? Symbols.None)) : [];
 
     /// <summary>What is left of the subject; null when it is gone.</summary>
     public Domain? FindSubject() => Subject is { } id ? Xen.FindDomain(id) : null;

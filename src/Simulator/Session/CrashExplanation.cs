@@ -5,6 +5,7 @@ using XenSim.Hypervisor;
 using XenSim.Hypervisor.Domains;
 using XenSim.Hypervisor.Memory;
 using XenSim.Hypervisor.Public;
+using XenSim.Simulator.Debugging;
 
 namespace XenSim.Simulator.Session;
 
@@ -15,12 +16,13 @@ internal static class CrashExplanation
     private const byte PageFault = 14;
 
     /// <returns>Nothing when the guest ended itself.</returns>
-    public static IReadOnlyList<string> For(Xen xen, Domain? domain)
+    /// <param name="symbols">Of the guest's kernel.</param>
+    public static IReadOnlyList<string> For(Xen xen, Domain? domain, Symbols symbols)
     {
         if (domain?.CrashedVcpu is not { } v)
             return [];
         List<string> lines = [$"{domain.Id} was given up on vCPU {v.Id} after {xen.Instructions.ToString("N0", CultureInfo.InvariantCulture)} instructions."];
-        lines.Add($"It was at {At(v)}.");
+        lines.Add($"It was at {At(v, symbols)}.");
         if (v.Unhandled is { } trap)
         {
             lines.Add($"That raised {Named(trap)}, and the guest has no handler for vector {trap.Vector} (set_trap_table): Xen had nowhere to deliver it.");
@@ -35,11 +37,34 @@ internal static class CrashExplanation
 
         (uint number, ulong from) = v.LastHypercall;
         string? name = number < 64 ? xen.Hypercalls.Table[number].Name : null;
-        lines.Add(from == 0 ? "It had made no hypercall yet." : $"Its last hypercall was {name ?? number.ToString(CultureInfo.InvariantCulture)}, made at 0x{from:x}.");
+        lines.Add(from == 0 ? "It had made no hypercall yet." : $"Its last hypercall was {name ?? number.ToString(CultureInfo.InvariantCulture)}, made at {Named(from, symbols)}.");
+        lines.AddRange(Stack(v, symbols));
         return lines;
     }
 
-    private static string At(Vcpu v)
+    /// <summary>An address with its symbol, if it has one.</summary>
+    private static string Named(ulong address, Symbols symbols) => symbols.Describe(address) is { } name ? $"0x{address:x} ({name})" : $"0x{address:x}";
+
+    /// <summary>What on the kernel's stack looks like a way back: whatever names code, called from or left over.</summary>
+    private static IEnumerable<string> Stack(Vcpu v, Symbols symbols)
+    {
+        const int words = 128, most = 12;
+        int size = v.Domain.Abi == Abi.X64 ? 8 : 4;
+        List<string> names = [];
+        byte[] word = new byte[8];
+        for (int i = 0; i < words && names.Count < most && symbols.Count > 0; i++)
+        {
+            if (!v.Cpu.TryRead(new XenSim.Guest.Memory.LinearAddress(v.Cpu[Gpr.Rsp] + (ulong)(i * size)), word.AsSpan(0, size), 0, out _, out _))
+                break;
+            if (symbols.Describe(BitConverter.ToUInt64(word)) is { } name && name.Contains('+', StringComparison.Ordinal))
+                names.Add(name);
+        }
+
+        if (names.Count > 0)
+            yield return $"On its stack are addresses in {string.Join(", ", names)}.";
+    }
+
+    private static string At(Vcpu v, Symbols symbols)
     {
         SegmentRegister cs = v.Cpu.GetSegment(SegmentName.Cs);
         int bits = cs.Long ? 64 : cs.Default32 ? 32 : 16;
@@ -49,14 +74,14 @@ internal static class CrashExplanation
         while (n < LongestInstruction && v.Cpu.TryRead(new XenSim.Guest.Memory.LinearAddress(linear + (ulong)n), bytes.AsSpan(n, 1), 0, out _, out _))
             n++;
         if (n == 0)
-            return $"0x{v.Cpu.Rip:x}, where nothing is mapped";
+            return $"{Named(v.Cpu.Rip, symbols)}, where nothing is mapped";
         Decoder decoder = Decoder.Create(bits, bytes.AsSpan(0, n).ToArray(), v.Cpu.Rip);
         decoder.Decode(out Instruction instruction);
         if (instruction.IsInvalid)
-            return $"0x{v.Cpu.Rip:x}, where {Convert.ToHexStringLower(bytes.AsSpan(0, Math.Min(n, 8)))} is no instruction";
+            return $"{Named(v.Cpu.Rip, symbols)}, where {Convert.ToHexStringLower(bytes.AsSpan(0, Math.Min(n, 8)))} is no instruction";
         StringOutput text = new();
         new GasFormatter().Format(instruction, text);
-        return $"0x{v.Cpu.Rip:x}: {text.ToStringAndReset()} ({Convert.ToHexStringLower(bytes.AsSpan(0, instruction.Length))})";
+        return $"{Named(v.Cpu.Rip, symbols)}: {text.ToStringAndReset()} ({Convert.ToHexStringLower(bytes.AsSpan(0, instruction.Length))})";
     }
 
     /// <summary>SDM vol. 3A, 6.15; the error code of a page fault: table 4-12.</summary>
