@@ -25,9 +25,11 @@ internal sealed unsafe class BlockCache : IDisposable
     private readonly PageReader _reader = new();
     private readonly Decoder[] _decoders;
     private readonly Op* _draft;
+    private readonly FlagElision _elision = new();
     private readonly byte* _split;
     private int _chunk = -1;
     private int _usedInChunk = ChunkBytes;
+    private int _topOfChunk = ChunkBytes;
     private ulong _epoch;
 
     public BlockCache(PhysicalMemory memory)
@@ -112,8 +114,14 @@ internal sealed unsafe class BlockCache : IDisposable
         copy->Count = count;
         copy->OpCount = count + 1;
         copy->VerifiedKey = ulong.MaxValue;
+        copy->Plain = null;
         for (int i = 0; i < count; i++)
+        {
             copy->Ops[i] = b->Ops[i];
+            if (b->Plain != null)
+                copy->Ops[i].Handler = (delegate*<CpuState*, Op*, Block*>)b->Plain[i];
+        }
+
         Op* end = copy->Ops + count;
         *end = default;
         end->Handler = &StopHere;
@@ -176,6 +184,7 @@ internal sealed unsafe class BlockCache : IDisposable
         _frameCodes.Clear();
         _chunk = _chunks.Count > 0 ? 0 : -1;
         _usedInChunk = _chunks.Count > 0 ? 0 : ChunkBytes;
+        _topOfChunk = ChunkBytes;
         IsFull = false;
         foreach (nint cpu in _memory.Processors)
             ClearJumpCache((CpuState*)cpu);
@@ -234,6 +243,7 @@ internal sealed unsafe class BlockCache : IDisposable
     {
         b->Dead = 1;
         b->VerifiedKey = ulong.MaxValue;
+        b->Plain = null;
         for (int i = 0; i < b->OpCount; i++)
             b->Ops[i].Handler = &Branch.LeaveBlock;
     }
@@ -280,6 +290,8 @@ internal sealed unsafe class BlockCache : IDisposable
 
             byte* bytes = second >= 0 ? _split : page + at;
             _translator.Translate(_draft + ops, bits, (ulong)start, count, HasAddressPrefix(bytes, second >= 0 ? 15 : 4096 - at, bits == 64), Unlinked);
+            _translator.RememberEscape(bytes);
+            _elision.Note(ops, _translator);
             at += _translator.Instruction.Length;
             ops += _translator.Slots;
             count++;
@@ -333,11 +345,18 @@ internal sealed unsafe class BlockCache : IDisposable
 
     private Block* Install(CpuState* s, ulong frame, long second, int start, int length, int count, int ops)
     {
-        Block* b = (Block*)Reserve(BlockHeader + (ops * sizeof(Op)));
+        bool elided = _elision.Apply(_draft, ops);
+        Block* b = (Block*)Reserve(BlockHeader + (ops * sizeof(Op)), elided ? ops * sizeof(nint) : 0);
         *b = default;
         b->Ops = (Op*)((byte*)b + BlockHeader);
         // SAFETY: Reserve gave room for the header and this many ops.
         NativeMemory.Copy(_draft, b->Ops, (nuint)(ops * sizeof(Op)));
+        if (elided)
+        {
+            b->Plain = (nint*)((byte*)_chunks[_chunk] + _topOfChunk);
+            _elision.Plain[..ops].CopyTo(new Span<nint>(b->Plain, ops));
+        }
+
         b->Count = count;
         b->OpCount = ops;
         b->PageOffset = (ushort)start;
@@ -382,17 +401,20 @@ internal sealed unsafe class BlockCache : IDisposable
         return f->Code;
     }
 
-    private byte* Reserve(int bytes)
+    /// <param name="rare">Bytes that are hardly ever read: they lie at the chunk's end, out of the way of the others.</param>
+    private byte* Reserve(int bytes, int rare)
     {
         bytes = (bytes + 63) & ~63;
-        if (_usedInChunk + bytes > ChunkBytes)
+        if (_usedInChunk + bytes + rare > _topOfChunk)
         {
             if (++_chunk == _chunks.Count)
                 _chunks.Add((nint)NativeMemory.AlignedAlloc(ChunkBytes, 64));
             _usedInChunk = 0;
+            _topOfChunk = ChunkBytes;
             IsFull |= _chunk >= MaxChunks;
         }
 
+        _topOfChunk -= rare;
         byte* p = (byte*)_chunks[_chunk] + _usedInChunk;
         _usedInChunk += bytes;
         return p;

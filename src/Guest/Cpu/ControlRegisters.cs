@@ -4,9 +4,6 @@ namespace XenSim.Guest.Cpu;
 // SAFETY: s is the state of a live vCPU; memory is reached through Tlb, PageWalk and SystemMemory, which check it.
 internal static unsafe class ControlRegisters
 {
-    /// <summary>VME to OSXMMEXCPT, UMIP, FSGSBASE, PCIDE, OSXSAVE, SMEP, SMAP.</summary>
-    private const ulong Cr4Known = 0x0037_0FFF;
-
     /// <summary>Changing one of these in CR4 latches the directory pointers again. SDM vol. 3A, 4.4.1.</summary>
     private const ulong Cr4Latching = Cr4Bits.Pae | Cr4Bits.Pge | Cr4Bits.Pse | Cr4Bits.Smep;
 
@@ -48,7 +45,7 @@ internal static unsafe class ControlRegisters
     public static bool WriteCr4(CpuState* s, ulong value)
     {
         bool longMode = (s->Efer & EferBits.Lma) != 0;
-        if ((value & ~(Cr4Known | (VirtualCpu.Of(s).Features.ProtectionKeys ? Cr4Bits.Pke : 0))) != 0 || (longMode && (value & Cr4Bits.Pae) == 0))
+        if ((value & ~VirtualCpu.Of(s).Features.Cr4Mask) != 0 || (longMode && (value & Cr4Bits.Pae) == 0))
             return false;
         if ((value & ~s->Cr4 & Cr4Bits.PcidE) != 0 && (!longMode || (s->Cr3 & 0xFFF) != 0))
             return false;

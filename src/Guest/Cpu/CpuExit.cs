@@ -39,12 +39,6 @@ public enum ExitReason
     /// <summary>An unmasked x87 error waits and CR0.NE is clear: the FERR# pin is raised, and what a platform does about it decides. RIP is the waiting instruction.</summary>
     FloatingPointError,
 
-    /// <summary>
-    /// A hardware task switch is asked for, which nothing of has happened: TSS selector (of a gate, the one in it) in
-    /// <see cref="CpuExit.Operand"/>, and who asked. For an event through a task gate: its vector and error code.
-    /// </summary>
-    TaskSwitch,
-
     /// <summary>Memory that does not exist, or a device register, was accessed: physical address, size (0: a fetch), direction (<see cref="AccessKind"/> in Vector).</summary>
     PhysicalAccess,
 
@@ -93,17 +87,6 @@ public enum PrivilegedOperation : byte
     Other,
 }
 
-/// <summary>What asked for a task switch; numbers as in a VMX exit qualification. SDM vol. 3C, table 27-2.</summary>
-public enum TaskSwitchSource : byte
-{
-    Call,
-    Iret,
-    Jmp,
-
-    /// <summary>A task gate in the IDT.</summary>
-    Gate,
-}
-
 /// <summary>
 /// One exit. On every exit but <see cref="ExitReason.BudgetSpent"/> and <see cref="ExitReason.Watchpoint"/> RIP still
 /// addresses the instruction and nothing of it has happened; <see cref="NextRip"/> is where it would continue.
@@ -149,6 +132,4 @@ public readonly record struct CpuExit
 
     /// <summary>Segment of the memory operand: ES of Ins, DS or the override of Outs.</summary>
     public SegmentName Segment { get; init; }
-
-    public TaskSwitchSource TaskSwitch { get; init; }
 }

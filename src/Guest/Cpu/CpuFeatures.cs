@@ -55,6 +55,17 @@ internal sealed class CpuFeatures
             [(CpuidFeature.CLZERO, 0), (CpuidFeature.INVLPGB, 3), (CpuidFeature.RDPRU, 4), (CpuidFeature.MCOMMIT, 8), (CpuidFeature.WBNOINVD, 9)]),
     ];
 
+    /// <summary>Bits of CR4 that exist with a bit of CPUID. SDM vol. 3A, 2.5; vol. 2A, CPUID.</summary>
+    private static readonly (int Bit, ulong Cr4)[] Cr4OfLeaf1D =
+    [
+        (1, Cr4Bits.Vme | Cr4Bits.Pvi), (2, Cr4Bits.De), (3, Cr4Bits.Pse), (4, Cr4Bits.Tsd), (6, Cr4Bits.Pae), (7, Cr4Bits.Mce), (13, Cr4Bits.Pge),
+        (24, Cr4Bits.OsFxsr), (25, Cr4Bits.OsXmmExcpt),
+    ];
+
+    private static readonly (int Bit, ulong Cr4)[] Cr4OfLeaf1C = [(17, Cr4Bits.PcidE), (26, Cr4Bits.OsXsave)];
+    private static readonly (int Bit, ulong Cr4)[] Cr4OfLeaf7B = [(0, Cr4Bits.FsGsBase), (7, Cr4Bits.Smep), (20, Cr4Bits.Smap)];
+    private static readonly (int Bit, ulong Cr4)[] Cr4OfLeaf7C = [(2, Cr4Bits.Umip), (3, Cr4Bits.Pke)];
+
     private readonly bool[] _features = new bool[(int)Enum.GetValues<CpuidFeature>()[^1] + 1];
     private readonly byte[] _codes = new byte[(int)Enum.GetValues<Code>()[^1] + 1];
 
@@ -79,6 +90,8 @@ internal sealed class CpuFeatures
         CpuidResult components = basic >= 0xD ? policy.Hardware(0xD, 0) : default;
         Xcr0Mask = (((ulong)components.Edx << 32) | components.Eax) & (X87 | Sse | Avx | Pkru);
         Xgetbv1 = basic >= 0xD && (policy.Hardware(0xD, 1).Eax & 4) != 0;
+        CpuidResult told = policy.Cpuid(1, 0), structured = policy.Cpuid(0, 0).Eax >= 7 ? policy.Cpuid(7, 0) : default;
+        Cr4Mask = Cr4Bits.Pce | Select(told.Edx, Cr4OfLeaf1D) | Select(told.Ecx, Cr4OfLeaf1C) | Select(structured.Ebx, Cr4OfLeaf7B) | Select(structured.Ecx, Cr4OfLeaf7C);
     }
 
     /// <summary>
@@ -90,6 +103,9 @@ internal sealed class CpuFeatures
     /// <summary>Bits of XCR0 that may be set.</summary>
     public ulong Xcr0Mask { get; }
 
+    /// <summary>Bits of CR4 that MOV may set: those of the CPUID that the guest itself reads, as a hypervisor checks them for an HVM guest.</summary>
+    public ulong Cr4Mask { get; }
+
     /// <summary>XGETBV with ECX = 1 tells the components in use.</summary>
     public bool Xgetbv1 { get; }
 
@@ -99,10 +115,15 @@ internal sealed class CpuFeatures
     /// <summary>F3 0F BC is TZCNT; else BSF.</summary>
     public bool Tzcnt => _features[(int)CpuidFeature.BMI1];
 
-    /// <summary>CR4.PKE, RDPKRU and WRPKRU exist.</summary>
-    public bool ProtectionKeys => _features[(int)CpuidFeature.PKU];
-
     public static CpuFeatures Of(ICpuPolicy policy) => new(policy);
+
+    private static ulong Select(uint word, (int Bit, ulong Cr4)[] bits)
+    {
+        ulong mask = 0;
+        foreach ((int bit, ulong cr4) in bits)
+            mask |= (word >> bit & 1) != 0 ? cr4 : 0;
+        return mask;
+    }
 
     /// <summary>Whether the instruction exists: all features that it needs are there.</summary>
     public bool Has(Code code)

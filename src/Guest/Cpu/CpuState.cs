@@ -323,6 +323,9 @@ internal unsafe struct Block
     public long SecondFrame;
     public Block* NextInBucket;
     public Block* NextCrosser;
+
+    /// <summary>The handlers that set every flag, for a copy that may be left between any two instructions; null: the ops have them.</summary>
+    public nint* Plain;
     public int OpCount;
     public CodeSize CodeSize;
     public byte Dead;

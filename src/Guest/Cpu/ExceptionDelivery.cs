@@ -1,7 +1,6 @@
 using XenSim.Guest.Cpu.Instructions.GeneralPurpose;
 using XenSim.Guest.Cpu.Instructions.SystemLevel;
 
-
 namespace XenSim.Guest.Cpu;
 
 /// <summary>Where an event comes from: it decides the EXT bit and whether the gate's DPL counts.</summary>
@@ -21,9 +20,7 @@ internal static unsafe class ExceptionDelivery
     {
         // A fault's handler returns to the instruction, which must not meet its breakpoint again. SDM vol. 3B, 17.3.1.1.
         uint resume = kind == EventKind.Exception && vector is not (Vectors.Db or Vectors.Df) ? RflagsBits.Rf : 0;
-        if (Once(s, vector, hasError, error, kind, returnRip, resume))
-            return true;
-        if (s->Stop == StopKind.Exit)
+        if (Once(s, vector, hasError, error, kind, ref returnRip, resume))
             return true;
         while (vector != Vectors.Df)
         {
@@ -38,9 +35,7 @@ internal static unsafe class ExceptionDelivery
             vector = doubled ? Vectors.Df : second;
             error = doubled ? 0 : s->FaultError;
             kind = EventKind.Exception;
-            if (Once(s, vector, Vectors.HasErrorCode(vector), error, kind, returnRip, vector == Vectors.Df ? 0 : RflagsBits.Rf))
-                return true;
-            if (s->Stop == StopKind.Exit)
+            if (Once(s, vector, Vectors.HasErrorCode(vector), error, kind, ref returnRip, vector == Vectors.Df ? 0 : RflagsBits.Rf))
                 return true;
         }
 
@@ -48,11 +43,11 @@ internal static unsafe class ExceptionDelivery
     }
 
     /// <summary>INT n: false with the fault recorded.</summary>
-    public static bool Software(CpuState* s, int vector, ulong nextRip) => Once(s, vector, false, 0, EventKind.Software, nextRip, 0);
+    public static bool Software(CpuState* s, int vector, ulong nextRip) => Once(s, vector, false, 0, EventKind.Software, ref nextRip, 0);
 
     private static bool IsContributory(int vector) => vector is Vectors.De or (>= Vectors.Ts and <= Vectors.Gp);
 
-    private static bool Once(CpuState* s, int vector, bool hasError, uint error, EventKind kind, ulong returnRip, uint resume)
+    private static bool Once(CpuState* s, int vector, bool hasError, uint error, EventKind kind, ref ulong returnRip, uint resume)
     {
         if ((s->Cr0 & Cr0Bits.Pe) == 0)
             return Real(s, vector, returnRip);
@@ -77,7 +72,7 @@ internal static unsafe class ExceptionDelivery
             return Fail(s, Vectors.Np, gateError);
         ushort selector = (ushort)(low >> 16);
         if (task)
-            return TaskGate(s, vector, hasError, error, selector);
+            return TaskGate(s, selector, hasError, error, external, resume, ref returnRip);
         ulong offset = (low & 0xFFFF) | (wide ? (low >> 32) & 0xFFFF_0000 : 0) | (high << 32);
         if (!Handler(s, selector, longMode, external, out Descriptor code))
             return false;
@@ -237,20 +232,14 @@ internal static unsafe class ExceptionDelivery
         return true;
     }
 
-    private static bool TaskGate(CpuState* s, int vector, bool hasError, uint error, ushort selector)
+    /// <summary>An event through a task gate. A fault after the switch is the new task's, and so is the place it returns to.</summary>
+    private static bool TaskGate(CpuState* s, ushort selector, bool hasError, uint error, uint external, uint resume, ref ulong returnRip)
     {
-        s->Exit = new CpuExit
-        {
-            Reason = ExitReason.TaskSwitch,
-            TaskSwitch = TaskSwitchSource.Gate,
-            Operand = selector,
-            Vector = (byte)vector,
-            HasErrorCode = hasError,
-            ErrorCode = error,
-            NextRip = s->Rip,
-        };
-        s->Stop = StopKind.Exit;
-        return false;
+        TaskSwitchEnd end = TaskSwitch.To(s, selector, TaskSwitchSource.Gate, returnRip, external, resume);
+        if (end == TaskSwitchEnd.Refused)
+            return false;
+        returnRip = s->Rip;
+        return end == TaskSwitchEnd.Done && (!hasError || TaskSwitch.PushError(s, error));
     }
 
     private static bool StackFault(CpuState* s, uint external)

@@ -3,6 +3,19 @@ using XenSim.Guest.Cpu.Instructions.SystemLevel;
 
 namespace XenSim.Guest.Cpu;
 
+/// <summary>What an instruction has to do with the arithmetic flags of those before it.</summary>
+internal enum FlagUse : byte
+{
+    /// <summary>It reads some, keeps some, may fault or leaves the block: they have to be right.</summary>
+    Seen,
+
+    /// <summary>It cannot fault and does not look at them.</summary>
+    Passed,
+
+    /// <summary>It cannot fault, does not look at them, and sets all six.</summary>
+    Replaced,
+}
+
 /// <summary>Turns one decoded instruction into an op: operand access for the families, which choose the handler.</summary>
 // SAFETY: Op points into the caller's draft, which has room for the slots of one instruction.
 internal sealed unsafe class Translator
@@ -24,6 +37,12 @@ internal sealed unsafe class Translator
 
     /// <summary>Set by a family: the run loop, or another block, continues after this instruction.</summary>
     public bool EndsBlock { get; set; }
+
+    /// <summary>What the instruction does with the arithmetic flags.</summary>
+    public FlagUse Flags { get; private set; }
+
+    /// <summary>The handler for when nobody sees the flags; it touches none of them. Null: there is none.</summary>
+    public delegate*<CpuState*, Op*, Block*> Flagless { get; private set; }
 
     /// <summary>Op slots used: 2 for a conditional branch.</summary>
     public int Slots { get; set; }
@@ -55,6 +74,8 @@ internal sealed unsafe class Translator
         Op = op;
         Bits = bits;
         EndsBlock = false;
+        Flags = FlagUse.Seen;
+        Flagless = null;
         Slots = 1;
         _headIp = headIp;
         _addressPrefix = addressPrefix;
@@ -80,6 +101,33 @@ internal sealed unsafe class Translator
             EndsBlock = true;
             op->Handler = &SystemOps.Unimplemented;
         }
+    }
+
+    /// <summary>
+    /// Gives an x87 op the opcode that it leaves in FOP: three bits of the escape byte and all of ModR/M. SDM vol. 1, 8.1.9.
+    /// </summary>
+    /// <param name="bytes">The instruction's.</param>
+    public void RememberEscape(byte* bytes)
+    {
+        for (int i = 0; i + 1 < Instruction.Length; i++)
+        {
+            byte b = bytes[i];
+            if (b is >= 0xD8 and <= 0xDF)
+            {
+                Op->Imm = (uint)(((b & 7) << 8) | bytes[i + 1]);
+                return;
+            }
+
+            if (b is not (0x66 or 0x67 or 0xF0 or 0xF2 or 0xF3 or 0x2E or 0x36 or 0x3E or 0x26 or 0x64 or 0x65) && !(Bits == 64 && b is >= 0x40 and <= 0x4F))
+                return;
+        }
+    }
+
+    /// <summary>Said by a family of an instruction that cannot fault.</summary>
+    public void UsesFlags(FlagUse use, delegate*<CpuState*, Op*, Block*> flagless = null)
+    {
+        Flags = use;
+        Flagless = flagless;
     }
 
     public bool IsRegister(int operand) => Instruction.GetOpKind(operand) == OpKind.Register;

@@ -1,6 +1,5 @@
 using XenSim.Guest.Cpu.Instructions.SystemLevel;
 
-
 namespace XenSim.Guest.Cpu;
 
 /// <summary>Virtual-8086 mode: entry, exit, and its virtual interrupt flag. SDM vol. 3B, chapter 21.</summary>

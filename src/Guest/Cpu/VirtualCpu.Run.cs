@@ -189,6 +189,9 @@ public sealed unsafe partial class VirtualCpu
         {
             if (s->Exit.Operation == PrivilegedOperation.Other)
                 _unimplemented = Describe(s);
+            // As the processor pushes it: whoever returns to a fault does not meet the instruction's breakpoint again. SDM vol. 3B, 17.3.1.1.
+            if (vector != Vectors.Db)
+                s->Flags |= RflagsBits.Rf;
             exit = s->Exit with
             {
                 Reason = ExitReason.Exception,

@@ -33,7 +33,16 @@ public sealed unsafe partial class VirtualCpu : IDisposable
     /// <summary>Instructions retired since creation. Virtual time is this count times a fixed rate. A string instruction with a rep prefix counts once per 4096 iterations begun.</summary>
     public long RetiredInstructions => _s->RetireLimit - _s->Remaining;
 
-    public ulong Rip { get => _s->Rip; set => _s->Rip = value; }
+    /// <summary>Instruction pointer. Setting it drops RF, which was for the instruction that faulted.</summary>
+    public ulong Rip
+    {
+        get => _s->Rip;
+        set
+        {
+            _s->Rip = value;
+            _s->Flags &= ~(ulong)RflagsBits.Rf;
+        }
+    }
 
     /// <summary>Linear address of the next instruction. Unit: bytes.</summary>
     public ulong LinearRip => _s->CodeSize == CodeSize.Code64 ? _s->Rip : (uint)(_s->Rip + _s->Cs.Base);

@@ -50,7 +50,7 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
         Call = new HypercallCall(domain.Xen, domain) { Vcpu = this, Memory = Memory };
         MulticallCall = new HypercallCall(domain.Xen, domain) { Vcpu = this, Memory = Memory, Issuer = Issuer.Multicall };
         Intercepts forced = domain.Xen.Options.HvmForcedEmulation ? Intercepts.Exceptions : Intercepts.None;
-        Cpu = new VirtualCpu(domain.Xen.Memory, this, domain.IsHvm ? Intercepts.HardwareGuest | forced : Intercepts.ParavirtualGuest, domain.Physmap);
+        Cpu = new VirtualCpu(domain.Xen.Memory, this, domain.IsHvm ? Intercepts.HardwareGuest | forced : Intercepts.ParavirtualGuest, domain.Physmap) { PhysicalAddressBits = AddressBits(domain.Xen.Options.Host) };
         if (domain.IsHvm)
         {
             Apic = new Hvm.LocalApic(this);
@@ -241,6 +241,10 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
     internal bool Has(CpuFeature feature) => Domain.CpuPolicy.Has(feature);
 
     public void Dispose() => Cpu.Dispose();
+
+    /// <summary>MAXPHYADDR as Xen learns it: paddr_bits is 36 unless the leaf says otherwise. RELEASE-4.17.0 xen/arch/x86/cpu/common.c: early_cpu_init.</summary>
+    private static int AddressBits(Boot.Hosts.HostModel host)
+        => host.Cpuid(0x8000_0000, 0).Eax >= 0x8000_0008 ? (int)(host.Cpuid(0x8000_0008, 0).Eax & 0xFF) : 36;
 
     /// <summary>Takes a step of the coarse life. A trigger that means nothing here is ignored, as Xen's flag operations are.</summary>
     internal void Fire(VcpuTrigger trigger)

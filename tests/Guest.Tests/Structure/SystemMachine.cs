@@ -16,10 +16,10 @@ internal sealed class SystemMachine : IDisposable
     /// <summary>Access bytes: present, and the type. SDM vol. 3A, 3.4.5.1 and 3.5.</summary>
     public const int Kernel = 0x9B, KernelDataType = 0x93, User = 0xFB, UserDataType = 0xF3, Tss32 = 0x8B, LdtType = 0x82;
 
-    public SystemMachine(int bits = 32, int cpl = 0)
+    public SystemMachine(int bits = 32, int cpl = 0, ICpuPolicy? policy = null)
     {
         Memory = new PhysicalMemory(1024);
-        Cpu = new VirtualCpu(Memory, new Support.FixedPolicy(), Intercepts.None);
+        Cpu = new VirtualCpu(Memory, policy ?? new Support.EveryFeaturePolicy(), Intercepts.None);
         Bits = bits;
         if (bits != 16)
             Enter(bits == 64, cpl);

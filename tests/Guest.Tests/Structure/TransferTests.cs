@@ -118,43 +118,6 @@ public sealed class TransferTests
         Assert.Equal((HandlerOf(vector), (ulong)error, Code), (m.Cpu.Rip, m.Stacked(0), m.Stacked(1)));
     }
 
-    // vol. 3A, 7.2: JMP, CALL, INT and IRET that name a task ask for a task switch, with nothing done yet.
-    [Theory]
-    [InlineData(0x89, false, TaskSwitchSource.Jmp)]
-    [InlineData(0x89, true, TaskSwitchSource.Call)]
-    [InlineData(0x85, false, TaskSwitchSource.Jmp)]
-    public void A_transfer_to_a_task_leaves_as_a_task_switch(int access, bool call, TaskSwitchSource source)
-    {
-        using SystemMachine m = new();
-        m.Gate(Gdt + Free, 0x28, 0, access);
-        m.Program(call ? (byte)0x9A : (byte)0xEA, 0, 0, 0, 0, (byte)Free, 0);
-        CpuExit exit = m.Cpu.Run(10);
-        ulong selector = access == 0x85 ? 0x28ul : Free;
-        Assert.Equal((ExitReason.TaskSwitch, source, selector, Code, Code + 7), (exit.Reason, exit.TaskSwitch, exit.Operand, m.Cpu.Rip, exit.NextRip));
-    }
-
-    [Fact]
-    public void An_exception_through_a_task_gate_leaves_with_its_vector_and_error()
-    {
-        using SystemMachine m = new();
-        m.Gate(Idt + (13 * 8), 0x28, 0, 0x85);
-        m.Program(0x8E, 0xD8); // mov %eax,%ds
-        m[Gpr.Rax] = 0x1F8;
-        CpuExit exit = m.Cpu.Run(10);
-        Assert.Equal((ExitReason.TaskSwitch, TaskSwitchSource.Gate, 0x28ul, (byte)13, 0x1F8u), (exit.Reason, exit.TaskSwitch, exit.Operand, exit.Vector, exit.ErrorCode));
-    }
-
-    [Fact]
-    public void An_IRET_with_NT_set_leaves_with_the_link_of_the_TSS()
-    {
-        using SystemMachine m = new();
-        m.Write32(Tss, 0x30);
-        m.Program(0xCF);
-        m.Cpu.Rflags = 0x4002;
-        CpuExit exit = m.Cpu.Run(10);
-        Assert.Equal((ExitReason.TaskSwitch, TaskSwitchSource.Iret, 0x30ul), (exit.Reason, exit.TaskSwitch, exit.Operand));
-    }
-
     // vol. 3A, 6.14.5: an IST entry gives the stack whatever the privilege; RSP is aligned to 16.
     [Theory]
     [InlineData(0, 0, KernelStack - 0x800)]

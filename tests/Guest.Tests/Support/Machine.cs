@@ -80,6 +80,14 @@ internal sealed class Machine : IDisposable
     }
 }
 
+/// <summary>Every feature, told to the guest too: nothing is refused for CPUID's sake, no bit of CR4 either.</summary>
+internal sealed class EveryFeaturePolicy : ICpuPolicy
+{
+    public CpuidResult Cpuid(uint leaf, uint subleaf) => new FixedPolicy().Hardware(leaf, subleaf);
+
+    public ulong ReadTsc(long retiredInstructions) => (ulong)retiredInstructions;
+}
+
 /// <summary>CPUID answers its leaf back; the TSC is the instruction count.</summary>
 internal sealed class FixedPolicy : ICpuPolicy
 {

@@ -12,12 +12,21 @@ internal unsafe interface IBinary
 
     static abstract ulong Apply<T>(CpuState* s, ulong x, ulong y)
         where T : unmanaged;
+
+    /// <summary>False for ADC and SBB, which read CF.</summary>
+    static virtual bool ReplacesFlags => true;
+
+    /// <summary>The result, not extended, without a flag; not called for ADC and SBB.</summary>
+    static abstract ulong Result(ulong x, ulong y);
 }
 
 // SAFETY: as above.
 internal readonly unsafe struct Add : IBinary
 {
     public static bool Writes => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Result(ulong x, ulong y) => x + y;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Apply<T>(CpuState* s, ulong x, ulong y)
@@ -33,6 +42,10 @@ internal readonly unsafe struct Add : IBinary
 internal readonly unsafe struct Adc : IBinary
 {
     public static bool Writes => true;
+
+    public static bool ReplacesFlags => false;
+
+    public static ulong Result(ulong x, ulong y) => throw new System.Diagnostics.UnreachableException();
 
     public static ulong Apply<T>(CpuState* s, ulong x, ulong y)
         where T : unmanaged
@@ -51,6 +64,9 @@ internal readonly unsafe struct Sub : IBinary
     public static bool Writes => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Result(ulong x, ulong y) => x - y;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Apply<T>(CpuState* s, ulong x, ulong y)
         where T : unmanaged
     {
@@ -66,6 +82,9 @@ internal readonly unsafe struct Cmp : IBinary
     public static bool Writes => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Result(ulong x, ulong y) => x - y;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Apply<T>(CpuState* s, ulong x, ulong y)
         where T : unmanaged => Sub.Apply<T>(s, x, y);
 }
@@ -74,6 +93,10 @@ internal readonly unsafe struct Cmp : IBinary
 internal readonly unsafe struct Sbb : IBinary
 {
     public static bool Writes => true;
+
+    public static bool ReplacesFlags => false;
+
+    public static ulong Result(ulong x, ulong y) => throw new System.Diagnostics.UnreachableException();
 
     public static ulong Apply<T>(CpuState* s, ulong x, ulong y)
         where T : unmanaged
@@ -92,6 +115,9 @@ internal readonly unsafe struct And : IBinary
     public static bool Writes => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Result(ulong x, ulong y) => x & y;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Apply<T>(CpuState* s, ulong x, ulong y)
         where T : unmanaged
     {
@@ -107,6 +133,9 @@ internal readonly unsafe struct Test : IBinary
     public static bool Writes => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Result(ulong x, ulong y) => x & y;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Apply<T>(CpuState* s, ulong x, ulong y)
         where T : unmanaged => And.Apply<T>(s, x, y);
 }
@@ -115,6 +144,9 @@ internal readonly unsafe struct Test : IBinary
 internal readonly unsafe struct Or : IBinary
 {
     public static bool Writes => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Result(ulong x, ulong y) => x | y;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Apply<T>(CpuState* s, ulong x, ulong y)
@@ -132,6 +164,9 @@ internal readonly unsafe struct Xor : IBinary
     public static bool Writes => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Result(ulong x, ulong y) => x ^ y;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Apply<T>(CpuState* s, ulong x, ulong y)
         where T : unmanaged
     {
@@ -147,17 +182,28 @@ internal unsafe interface IUnary
 {
     static abstract ulong Apply<T>(CpuState* s, ulong x)
         where T : unmanaged;
+
+    /// <summary>What it does with the flags when its operand is a register.</summary>
+    static abstract FlagUse Flags { get; }
+
+    /// <summary>The result, not extended, without a flag.</summary>
+    static abstract ulong Result(ulong x);
 }
 
 // SAFETY: as above.
 internal readonly unsafe struct Inc : IUnary
 {
+    public static FlagUse Flags => FlagUse.Seen;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Result(ulong x) => x + 1;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Apply<T>(CpuState* s, ulong x)
         where T : unmanaged
     {
         ulong r = Operand.Sx<T>(x + 1);
-        Flags.SetExplicit(s, r, Flags.Cf(s), (long)(~x & r) < 0, (uint)(x ^ r) & RflagsBits.Af);
+        Cpu.Flags.SetExplicit(s, r, Cpu.Flags.Cf(s), (long)(~x & r) < 0, (uint)(x ^ r) & RflagsBits.Af);
         return r;
     }
 }
@@ -165,12 +211,17 @@ internal readonly unsafe struct Inc : IUnary
 // SAFETY: as above.
 internal readonly unsafe struct Dec : IUnary
 {
+    public static FlagUse Flags => FlagUse.Seen;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Result(ulong x) => x - 1;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Apply<T>(CpuState* s, ulong x)
         where T : unmanaged
     {
         ulong r = Operand.Sx<T>(x - 1);
-        Flags.SetExplicit(s, r, Flags.Cf(s), (long)(x & ~r) < 0, (uint)(x ^ r) & RflagsBits.Af);
+        Cpu.Flags.SetExplicit(s, r, Cpu.Flags.Cf(s), (long)(x & ~r) < 0, (uint)(x ^ r) & RflagsBits.Af);
         return r;
     }
 }
@@ -178,6 +229,11 @@ internal readonly unsafe struct Dec : IUnary
 // SAFETY: as above.
 internal readonly unsafe struct Neg : IUnary
 {
+    public static FlagUse Flags => FlagUse.Replaced;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Result(ulong x) => 0 - x;
+
     public static ulong Apply<T>(CpuState* s, ulong x)
         where T : unmanaged => Sub.Apply<T>(s, 0, x);
 }
@@ -185,6 +241,11 @@ internal readonly unsafe struct Neg : IUnary
 // SAFETY: as above.
 internal readonly unsafe struct Not : IUnary
 {
+    public static FlagUse Flags => FlagUse.Passed;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Result(ulong x) => ~x;
+
     public static ulong Apply<T>(CpuState* s, ulong x)
         where T : unmanaged => ~x;
 }
@@ -223,6 +284,8 @@ internal static unsafe class Integer
             {
                 op->Src = t.Register(1);
                 op->Handler = &RegReg<TOp, T>;
+                if (TOp.ReplacesFlags)
+                    t.UsesFlags(FlagUse.Replaced, TOp.Writes ? &RegRegOnly<TOp, T> : null);
             }
             else if (t.IsMemory(1))
             {
@@ -232,6 +295,8 @@ internal static unsafe class Integer
             {
                 op->Imm = t.Immediate(1);
                 op->Handler = &RegImm<TOp, T>;
+                if (TOp.ReplacesFlags)
+                    t.UsesFlags(FlagUse.Replaced, TOp.Writes ? &RegImmOnly<TOp, T> : null);
             }
 
             return true;
@@ -268,6 +333,22 @@ internal static unsafe class Integer
         ulong r = TOp.Apply<T>(s, Operand.Get<T>(s, op->Dst), op->Imm);
         if (TOp.Writes)
             Operand.Set<T>(s, op->Dst, r);
+        return op[1].Handler(s, op + 1);
+    }
+
+    private static Block* RegRegOnly<TOp, T>(CpuState* s, Op* op)
+        where TOp : struct, IBinary
+        where T : unmanaged
+    {
+        Operand.Set<T>(s, op->Dst, TOp.Result(Operand.Get<T>(s, op->Dst), Operand.Get<T>(s, op->Src)));
+        return op[1].Handler(s, op + 1);
+    }
+
+    private static Block* RegImmOnly<TOp, T>(CpuState* s, Op* op)
+        where TOp : struct, IBinary
+        where T : unmanaged
+    {
+        Operand.Set<T>(s, op->Dst, TOp.Result(Operand.Get<T>(s, op->Dst), op->Imm));
         return op[1].Handler(s, op + 1);
     }
 
@@ -329,6 +410,7 @@ internal static unsafe class Integer
         {
             t.Op->Dst = t.Register(0);
             t.Op->Handler = &UnaryReg<TOp, T>;
+            t.UsesFlags(TOp.Flags, TOp.Flags == FlagUse.Passed ? null : &UnaryRegOnly<TOp, T>);
             return true;
         }
 
@@ -341,6 +423,14 @@ internal static unsafe class Integer
         where T : unmanaged
     {
         Operand.Set<T>(s, op->Dst, TOp.Apply<T>(s, Operand.Get<T>(s, op->Dst)));
+        return op[1].Handler(s, op + 1);
+    }
+
+    private static Block* UnaryRegOnly<TOp, T>(CpuState* s, Op* op)
+        where TOp : struct, IUnary
+        where T : unmanaged
+    {
+        Operand.Set<T>(s, op->Dst, TOp.Result(Operand.Get<T>(s, op->Dst)));
         return op[1].Handler(s, op + 1);
     }
 

@@ -39,6 +39,7 @@ internal static unsafe class Move
     public static bool Lea(Translator t)
     {
         t.Op->Dst = t.Register(0);
+        t.UsesFlags(FlagUse.Passed);
         AddressForm form = t.Memory();
         bool flat = form is AddressForm.Flat64 or AddressForm.Based64;
         t.Op->Handler = t.Size switch
@@ -56,6 +57,7 @@ internal static unsafe class Move
 
     public static bool Bswap(Translator t)
     {
+        t.UsesFlags(FlagUse.Passed);
         t.Op->Dst = t.Register(0);
         t.Op->Handler = t.Size switch { 2 => &Bswap16, 4 => &Bswap32, _ => &Bswap64 };
         return true;
@@ -64,6 +66,7 @@ internal static unsafe class Move
     /// <summary>CBW, CWDE, CDQE: the accumulator's lower half sign-extended.</summary>
     public static bool ExtendAccumulator(Translator t)
     {
+        t.UsesFlags(FlagUse.Passed);
         t.Op->Handler = t.Instruction.Mnemonic switch
         {
             Mnemonic.Cbw => &RegExtend<ushort, byte, Sign>,
@@ -76,6 +79,7 @@ internal static unsafe class Move
     /// <summary>CWD, CDQ, CQO: the accumulator's sign in (E/R)DX.</summary>
     public static bool SignIntoData(Translator t)
     {
+        t.UsesFlags(FlagUse.Passed);
         t.Op->Handler = t.Instruction.Mnemonic switch
         {
             Mnemonic.Cwd => &SignData<ushort>,
@@ -114,6 +118,7 @@ internal static unsafe class Move
             {
                 op->Src = t.Register(1);
                 op->Handler = &MovRegReg<T>;
+                t.UsesFlags(FlagUse.Passed);
             }
             else if (t.IsMemory(1))
             {
@@ -123,6 +128,7 @@ internal static unsafe class Move
             {
                 op->Imm = t.Immediate(1);
                 op->Handler = &MovRegImm<T>;
+                t.UsesFlags(FlagUse.Passed);
             }
 
             return true;
@@ -187,6 +193,7 @@ internal static unsafe class Move
         {
             t.Op->Src = t.Register(1);
             t.Op->Handler = &RegExtend<TTo, TFrom, TExtension>;
+            t.UsesFlags(FlagUse.Passed);
             return true;
         }
 

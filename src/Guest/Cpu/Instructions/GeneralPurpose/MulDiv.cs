@@ -221,6 +221,7 @@ internal static unsafe class MulDiv
         {
             op->Src = t.Register(1);
             op->Handler = three ? &ImulRegImm<T> : &ImulReg<T>;
+            t.UsesFlags(FlagUse.Replaced, three ? &ImulRegImmOnly<T> : &ImulRegOnly<T>);
             return true;
         }
 
@@ -232,9 +233,9 @@ internal static unsafe class MulDiv
     private static ulong Multiply<T>(CpuState* s, ulong x, ulong y)
         where T : unmanaged
     {
-        Int128 product = (Int128)(long)x * (long)y;
+        long high = sizeof(T) == 8 ? Math.BigMul((long)x, (long)y, out long product) : (product = (long)x * (long)y) >> 63;
         ulong low = Operand.Sx<T>((ulong)product);
-        bool overflow = product != (long)low;
+        bool overflow = product != (long)low || high != (long)low >> 63;
         Flags.SetExplicit(s, low, overflow, overflow);
         return low;
     }
@@ -250,6 +251,20 @@ internal static unsafe class MulDiv
         where T : unmanaged
     {
         Operand.Set<T>(s, op->Dst, Multiply<T>(s, Operand.Get<T>(s, op->Src), op->Imm));
+        return op[1].Handler(s, op + 1);
+    }
+
+    private static Block* ImulRegOnly<T>(CpuState* s, Op* op)
+        where T : unmanaged
+    {
+        Operand.Set<T>(s, op->Dst, Operand.Get<T>(s, op->Dst) * Operand.Get<T>(s, op->Src));
+        return op[1].Handler(s, op + 1);
+    }
+
+    private static Block* ImulRegImmOnly<T>(CpuState* s, Op* op)
+        where T : unmanaged
+    {
+        Operand.Set<T>(s, op->Dst, Operand.Get<T>(s, op->Src) * op->Imm);
         return op[1].Handler(s, op + 1);
     }
 

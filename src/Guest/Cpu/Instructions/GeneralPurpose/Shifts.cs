@@ -10,11 +10,25 @@ internal unsafe interface IShift
 {
     static abstract ulong Apply<T>(CpuState* s, ulong x, int count)
         where T : unmanaged;
+
+    /// <summary>What it does with the flags when its operand is a register and its count not 0.</summary>
+    static virtual FlagUse Flags => FlagUse.Seen;
+
+    /// <summary>The result, not extended, without a flag; RCL and RCR have none.</summary>
+    static abstract ulong Result<T>(ulong x, int count)
+        where T : unmanaged;
 }
 
 // SAFETY: as above.
 internal readonly unsafe struct Shl : IShift
 {
+    public static FlagUse Flags => FlagUse.Replaced;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Result<T>(ulong x, int count)
+        where T : unmanaged
+        => x << count;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Apply<T>(CpuState* s, ulong x, int count)
         where T : unmanaged
@@ -22,7 +36,7 @@ internal readonly unsafe struct Shl : IShift
         int bits = 8 * sizeof(T);
         ulong r = Operand.Sx<T>(x << count);
         bool cf = count <= bits && ((x >> (bits - count)) & 1) != 0;
-        Flags.SetExplicit(s, r, cf, cf != ((long)r < 0));
+        Cpu.Flags.SetExplicit(s, r, cf, cf != ((long)r < 0));
         return r;
     }
 }
@@ -30,12 +44,19 @@ internal readonly unsafe struct Shl : IShift
 // SAFETY: as above.
 internal readonly unsafe struct Shr : IShift
 {
+    public static FlagUse Flags => FlagUse.Replaced;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Result<T>(ulong x, int count)
+        where T : unmanaged
+        => x >> count;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Apply<T>(CpuState* s, ulong x, int count)
         where T : unmanaged
     {
         ulong r = Operand.Sx<T>(x >> count);
-        Flags.SetExplicit(s, r, ((x >> (count - 1)) & 1) != 0, (long)Operand.Sx<T>(x) < 0);
+        Cpu.Flags.SetExplicit(s, r, ((x >> (count - 1)) & 1) != 0, (long)Operand.Sx<T>(x) < 0);
         return r;
     }
 }
@@ -43,13 +64,20 @@ internal readonly unsafe struct Shr : IShift
 // SAFETY: as above.
 internal readonly unsafe struct Sar : IShift
 {
+    public static FlagUse Flags => FlagUse.Replaced;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Result<T>(ulong x, int count)
+        where T : unmanaged
+        => (ulong)((long)Operand.Sx<T>(x) >> count);
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Apply<T>(CpuState* s, ulong x, int count)
         where T : unmanaged
     {
         long wide = (long)Operand.Sx<T>(x);
         ulong r = (ulong)(wide >> count);
-        Flags.SetExplicit(s, r, ((wide >> (count - 1)) & 1) != 0, false);
+        Cpu.Flags.SetExplicit(s, r, ((wide >> (count - 1)) & 1) != 0, false);
         return r;
     }
 }
@@ -57,12 +85,24 @@ internal readonly unsafe struct Sar : IShift
 // SAFETY: as above.
 internal readonly unsafe struct Rol : IShift
 {
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Result<T>(ulong x, int count)
+        where T : unmanaged
+    {
+        int bits = 8 * sizeof(T), n = count & (bits - 1);
+        return sizeof(T) switch
+        {
+            8 => System.Numerics.BitOperations.RotateLeft(x, n),
+            4 => System.Numerics.BitOperations.RotateLeft((uint)x, n),
+            _ => Operand.Zx<T>((x << n) | (x >> (bits - n))),
+        };
+    }
+
     public static ulong Apply<T>(CpuState* s, ulong x, int count)
         where T : unmanaged
     {
         int bits = 8 * sizeof(T);
-        int n = count & (bits - 1);
-        ulong r = n == 0 ? x : Operand.Zx<T>((x << n) | (x >> (bits - n)));
+        ulong r = Result<T>(x, count);
         bool cf = (r & 1) != 0;
         Shift.SetRotateFlags(s, cf, cf != (((r >> (bits - 1)) & 1) != 0));
         return r;
@@ -72,12 +112,24 @@ internal readonly unsafe struct Rol : IShift
 // SAFETY: as above.
 internal readonly unsafe struct Ror : IShift
 {
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Result<T>(ulong x, int count)
+        where T : unmanaged
+    {
+        int bits = 8 * sizeof(T), n = count & (bits - 1);
+        return sizeof(T) switch
+        {
+            8 => System.Numerics.BitOperations.RotateRight(x, n),
+            4 => System.Numerics.BitOperations.RotateRight((uint)x, n),
+            _ => Operand.Zx<T>((x >> n) | (x << (bits - n))),
+        };
+    }
+
     public static ulong Apply<T>(CpuState* s, ulong x, int count)
         where T : unmanaged
     {
         int bits = 8 * sizeof(T);
-        int n = count & (bits - 1);
-        ulong r = n == 0 ? x : Operand.Zx<T>((x >> n) | (x << (bits - n)));
+        ulong r = Result<T>(x, count);
         bool cf = ((r >> (bits - 1)) & 1) != 0;
         Shift.SetRotateFlags(s, cf, cf != (((r >> (bits - 2)) & 1) != 0));
         return r;
@@ -87,11 +139,14 @@ internal readonly unsafe struct Ror : IShift
 // SAFETY: as above.
 internal readonly unsafe struct Rcl : IShift
 {
+    public static ulong Result<T>(ulong x, int count)
+        where T : unmanaged => throw new System.Diagnostics.UnreachableException();
+
     public static ulong Apply<T>(CpuState* s, ulong x, int count)
         where T : unmanaged
     {
         int bits = 8 * sizeof(T);
-        bool cf = Flags.Cf(s);
+        bool cf = Cpu.Flags.Cf(s);
         count %= bits + 1;
         ulong r = x;
         for (int i = 0; i < count; i++)
@@ -109,11 +164,14 @@ internal readonly unsafe struct Rcl : IShift
 // SAFETY: as above.
 internal readonly unsafe struct Rcr : IShift
 {
+    public static ulong Result<T>(ulong x, int count)
+        where T : unmanaged => throw new System.Diagnostics.UnreachableException();
+
     public static ulong Apply<T>(CpuState* s, ulong x, int count)
         where T : unmanaged
     {
         int bits = 8 * sizeof(T);
-        bool cf = Flags.Cf(s);
+        bool cf = Cpu.Flags.Cf(s);
         count %= bits + 1;
         ulong r = x;
         for (int i = 0; i < count; i++)
@@ -172,8 +230,8 @@ internal static unsafe class Shift
     public static void SetRotateFlags(CpuState* s, bool cf, bool of)
     {
         // The result stays what ZF, SF and PF come from.
-        uint af = Flags.Af(s) ? RflagsBits.Af : 0;
-        s->FlagKind = Flags.Explicit | (s->FlagKind & (RflagsBits.Sf | RflagsBits.Pf)) | af | (of ? RflagsBits.Of : 0);
+        uint af = Cpu.Flags.Af(s) ? RflagsBits.Af : 0;
+        s->FlagKind = Cpu.Flags.Explicit | (s->FlagKind & (RflagsBits.Sf | RflagsBits.Pf)) | af | (of ? RflagsBits.Of : 0);
         s->X = 0;
         s->Y = cf ? 1u : 0u;
     }
@@ -189,6 +247,8 @@ internal static unsafe class Shift
         {
             op->Dst = t.Register(0);
             op->Handler = byCl ? &RegCl<TOp, T> : op->Aux == 0 ? &RegZero<T> : &RegImm<TOp, T>;
+            if (!byCl)
+                t.UsesFlags(op->Aux == 0 ? FlagUse.Passed : TOp.Flags, op->Aux == 0 || t.Instruction.Mnemonic is Mnemonic.Rcl or Mnemonic.Rcr ? null : &RegImmOnly<TOp, T>);
             return true;
         }
 
@@ -221,6 +281,14 @@ internal static unsafe class Shift
         where T : unmanaged
     {
         Operand.Set<T>(s, op->Dst, TOp.Apply<T>(s, Operand.Zx<T>(Operand.Get<T>(s, op->Dst)), op->Aux));
+        return op[1].Handler(s, op + 1);
+    }
+
+    private static Block* RegImmOnly<TOp, T>(CpuState* s, Op* op)
+        where TOp : struct, IShift
+        where T : unmanaged
+    {
+        Operand.Set<T>(s, op->Dst, TOp.Result<T>(Operand.Zx<T>(Operand.Get<T>(s, op->Dst)), op->Aux));
         return op[1].Handler(s, op + 1);
     }
 
@@ -344,7 +412,7 @@ internal static unsafe class Shift
             cf = ((x >> (count - 1)) & 1) != 0;
         }
 
-        Flags.SetExplicit(s, Operand.Sx<T>(r), cf, (((r ^ x) >> (bits - 1)) & 1) != 0);
+        Cpu.Flags.SetExplicit(s, Operand.Sx<T>(r), cf, (((r ^ x) >> (bits - 1)) & 1) != 0);
         return r;
     }
 }

@@ -26,14 +26,7 @@ internal static unsafe class CallGates
         if (!d.Present)
             return Faults.Raise(s, op, Vectors.Np, (uint)selector & 0xFFFC);
         if (d.Type is not (Gate16 or Gate32))
-        {
-            return Faults.Exit(s, op, new CpuExit
-            {
-                Reason = ExitReason.TaskSwitch,
-                TaskSwitch = call ? TaskSwitchSource.Call : TaskSwitchSource.Jmp,
-                Operand = d.Type == TaskGate ? (d.Raw >> 16) & 0xFFFF : selector,
-            });
-        }
+            return TaskSwitch.By(s, op, d.Type == TaskGate ? (ushort)(d.Raw >> 16) : selector, call ? TaskSwitchSource.Call : TaskSwitchSource.Jmp);
 
         Target t = new()
         {

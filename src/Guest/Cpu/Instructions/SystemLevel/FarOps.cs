@@ -390,7 +390,7 @@ internal static unsafe class FarOps
             return Faults.Raise(s, op, Vectors.Gp);
         if (!SystemMemory.Read(s, s->Tr.Base, 2, out ulong link))
             return Faults.Raise(s, op);
-        return Faults.Exit(s, op, new CpuExit { Reason = ExitReason.TaskSwitch, TaskSwitch = TaskSwitchSource.Iret, Operand = link });
+        return TaskSwitch.By(s, op, (ushort)link, TaskSwitchSource.Iret);
     }
 
     /// <summary>RFLAGS popped at the privilege before the return. SDM vol. 2, IRET.</summary>

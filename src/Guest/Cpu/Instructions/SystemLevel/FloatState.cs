@@ -37,7 +37,7 @@ internal static unsafe class FloatState
     /// <summary>#NM when CR0.EM or CR0.TS asks for it. SDM vol. 3A, table 2-2.</summary>
     private static bool Blocked(CpuState* s) => (s->Cr0 & (Cr0Bits.Em | Cr0Bits.Ts)) != 0;
 
-    private static Block* Fnop(CpuState* s, Op* op) => Blocked(s) ? Faults.Raise(s, op, Vectors.Nm) : X87.Pending(s, op) ? null : op[1].Handler(s, op + 1);
+    private static Block* Fnop(CpuState* s, Op* op) => X87.Ready(s, op) ? op[1].Handler(s, op + 1) : null;
 
     private static Block* Fninit(CpuState* s, Op* op)
     {

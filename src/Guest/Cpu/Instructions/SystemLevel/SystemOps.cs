@@ -340,6 +340,7 @@ internal static unsafe partial class SystemOps
             return Faults.Exit(s, op, new CpuExit { Reason = ExitReason.SoftwareInterrupt, Vector = op->Aux });
         ulong next = Rip.Wrap(s, s->Rip + op->Offset + op->Length);
         ulong rip = s->Rip;
+        ushort task = s->Tr.Selector;
         bool entered = false;
         // INT n, but not INT3 and INTO, is sensitive in virtual-8086 mode. SDM vol. 3B, 21.2.7 and table 21-2.
         if (op->Scale != 0 && Virtual8086.Active(s))
@@ -357,8 +358,10 @@ internal static unsafe partial class SystemOps
             return null;
         }
 
+        if (s->Tr.Selector != task)
+            return TaskSwitch.RaiseInNewTask(s, op);
         s->Rip = rip;
-        return s->Stop == StopKind.Exit ? Faults.Exit(s, op, s->Exit) : Faults.Raise(s, op);
+        return Faults.Raise(s, op);
     }
 
     private static Block* Into(CpuState* s, Op* op) => Flags.Of(s) ? IntN(s, op) : Faults.Finish(s, op);

@@ -13,7 +13,7 @@ internal static unsafe partial class X87
     private const ushort StackFault = 0x40, ErrorSummary = 0x80, C0 = 0x100, C1 = 0x200, C2 = 0x400, C3 = 0x4000, Busy = 0x8000;
 
     /// <summary>The class raises no error of its own: a handler of the family goes on, or has left. SDM vol. 3A, table 2-2; vol. 1, 8.7.</summary>
-    private static bool Ready(CpuState* s, Op* op)
+    public static bool Ready(CpuState* s, Op* op)
     {
         if ((s->Cr0 & (Cr0Bits.Em | Cr0Bits.Ts)) != 0)
         {
@@ -48,6 +48,7 @@ internal static unsafe partial class X87
     private static bool Remember(CpuState* s, Op* op)
     {
         s->X87InstructionPointer = Rip.Wrap(s, s->Rip + op->Offset);
+        s->X87Opcode = (ushort)op->Imm;
         return true;
     }
 

@@ -1,0 +1,48 @@
+namespace XenSim.Guest.Cpu;
+
+/// <summary>
+/// Spares a block the flags that nobody sees: those that a later instruction of it sets again before any looks at them, faults or leaves.
+/// What may be left between any two of its instructions (a copy cut short by the budget) has the handlers of before.
+/// </summary>
+// SAFETY: ops are the caller's draft, with as many slots as it says.
+internal sealed unsafe class FlagElision
+{
+    private const int Slots = BlockCache.MaxInstructions + 4;
+    private readonly FlagUse[] _uses = new FlagUse[Slots];
+    private readonly nint[] _flagless = new nint[Slots];
+    private readonly nint[] _plain = new nint[Slots];
+
+    /// <summary>After <see cref="Apply"/>: the handlers that the ops had.</summary>
+    public ReadOnlySpan<nint> Plain => _plain;
+
+    /// <summary>Takes down what the instruction just translated does with flags.</summary>
+    /// <param name="slot">Its first.</param>
+    public void Note(int slot, Translator t)
+    {
+        (_uses[slot], _flagless[slot]) = (t.Flags, (nint)t.Flagless);
+        // A second slot is a link; the slot after the last is the end of the block.
+        (_uses[slot + 1], _flagless[slot + 1]) = (FlagUse.Seen, 0);
+        (_uses[slot + 2], _flagless[slot + 2]) = (FlagUse.Seen, 0);
+    }
+
+    /// <summary>True: some handlers are others now.</summary>
+    public bool Apply(Op* ops, int count)
+    {
+        bool any = false, seen = true;
+        for (int i = count - 1; i >= 0; i--)
+        {
+            _plain[i] = (nint)ops[i].Handler;
+            FlagUse use = _uses[i];
+            if (!seen && _flagless[i] != 0)
+            {
+                ops[i].Handler = (delegate*<CpuState*, Op*, Block*>)_flagless[i];
+                any = true;
+                continue;
+            }
+
+            seen = use == FlagUse.Seen || (seen && use == FlagUse.Passed);
+        }
+
+        return any;
+    }
+}
