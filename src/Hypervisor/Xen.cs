@@ -103,6 +103,9 @@ public sealed partial class Xen : IDisposable
     /// <summary>cpu_online_map: processors that the boot brought up. Guests' vCPUs run one at a time all the same.</summary>
     public int OnlineCpus { get; internal set; } = 1;
 
+    /// <summary>do_domctl, declared when first called. One call at a time: domctl_lock.</summary>
+    internal Public.Stages.StageMachine<Domctl.DomctlContext>? Domctls { get; set; }
+
     /// <summary>Living domains in order of their numbers.</summary>
     public IReadOnlyList<Domain> Domains => _domains;
 

@@ -95,8 +95,12 @@ internal static class BootLog
         c.Print($"IOAPIC[0]: apic_id 0, version 32, address 0x{f.IoApicAddress:x}, GSI 0-23");
         foreach (InterruptOverride o in f.Overrides)
             c.Print($"ACPI: INT_SRC_OVR (bus 0 bus_irq {o.Irq} global_irq {o.Gsi} {o.Polarity} {o.Trigger})");
-        foreach (uint irq in f.Overrides.SelectMany(o => (uint[])[o.Irq, o.Gsi]).Distinct().Order())
-            c.Print($"ACPI: IRQ{irq} used by override.");
+        for (uint irq = 0; irq < HostFirmware.GlobalInterrupts; irq++)
+        {
+            if (f.Overrides.Any(o => o.Irq == irq || o.Gsi == irq))
+                c.Print($"ACPI: IRQ{irq} used by override.");
+        }
+
         if (is40)
             c.Print("Enabling APIC mode:  Flat.  Using 1 I/O APICs");
         c.Print($"ACPI: HPET id: 0x{f.HpetId:x} base: 0x{f.HpetAddress:x}");

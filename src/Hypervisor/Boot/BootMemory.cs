@@ -64,7 +64,10 @@ internal static class BootMemory
     public static void GiveToAllocator(BootContext c)
     {
         Xen xen = c.Xen;
-        xen.HostMemoryMap = [.. c.MemoryMap.Select(e => new Public.Wire.E820Entry { Addr = e.Start, Size = e.End - e.Start, Type = (uint)e.Type })];
+        List<Public.Wire.E820Entry> map = new(c.MemoryMap.Count);
+        foreach (E820Entry e in c.MemoryMap)
+            map.Add(new Public.Wire.E820Entry { Addr = e.Start, Size = e.End - e.Start, Type = (uint)e.Type });
+        xen.HostMemoryMap = map;
         ulong known = 0;
         foreach (E820Entry e in c.MemoryMap)
         {

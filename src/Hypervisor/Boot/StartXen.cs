@@ -28,6 +28,15 @@ public static class StartXen
     internal static Stage<BootContext> Check(string name, string source, Func<BootContext, StageOutcome> work)
         => new() { Name = name, Source = source, Enter = work };
 
+    /// <summary>mbi->mods_count.</summary>
+    internal static StageOutcome CheckModules(BootContext c)
+    {
+        const string message = "dom0 kernel not specified. Check bootloader configuration";
+        if (!ReferenceEquals(c.Image, Dom0.Dom0Image.NoModule))
+            return StageOutcome.Ok;
+        return c.Xen.Options.Release == XenRelease.V4_0 ? c.EarlyFail($"{message}.") : c.Panic(message);
+    }
+
     internal static bool HasKernel(BootContext c) => c.Image is not null;
 
     internal static bool HasNoKernel(BootContext c) => c.Image is null;

@@ -32,6 +32,7 @@ internal static class StartXen40
         Step("ns16550_init", "RELEASE-4.0.4 xen/drivers/char/ns16550.c"),
         Step("console_init_preirq", "RELEASE-4.0.4 xen/drivers/char/console.c", BootLog.PrintVersion),
         Step("__start_xen:loader", Setup, BootLog.PrintLoader),
+        Check("__start_xen:modules", Setup, CheckModules),
         Step("init_e820", $"{Arch}/e820.c", c =>
         {
             BootMemory.Clip(c);

@@ -14,8 +14,7 @@ internal static class StartXen417
     private const string Drivers = "stable-4.17 xen/drivers";
     private const string Setup = Arch + "/setup.c";
 
-    /// <summary>nr_irqs_gsi of one I/O APIC, and NR_DYNAMIC_VECTORS.</summary>
-    private const int GlobalInterrupts = 24;
+    /// <summary>NR_DYNAMIC_VECTORS.</summary>
     private const int DynamicVectors = 208;
 
     public static Stage<BootContext> Tree(int cpus) => Step("__start_xen", Setup) with
@@ -40,6 +39,7 @@ internal static class StartXen417
         Step("ns16550_init", $"{Drivers}/char/ns16550.c"),
         Step("console_init_preirq", $"{Drivers}/char/console.c", BootLog.PrintVersion),
         Step("__start_xen:loader", Setup, BootLog.PrintLoader),
+        Check("__start_xen:modules", Setup, CheckModules),
         CpuVendors.EarlyCpuInit417,
         Step("init_e820", $"{Arch}/e820.c", BootLog.PrintMemoryMap),
         Step("kexec_reserve_area", Setup),
@@ -78,7 +78,7 @@ internal static class StartXen417
         Step("init_apic_mappings", $"{Arch}/apic.c"),
         Step("normalise_cpu_order", Setup),
         Step("init_cpu_to_node", $"{Arch}/numa.c"),
-        Step("init_irq_data", $"{Arch}/irq.c", c => c.Print($"IRQ limits: {GlobalInterrupts} GSI, {(c.Host.Cpus * DynamicVectors) - GlobalInterrupts} MSI/MSI-X")),
+        Step("init_irq_data", $"{Arch}/irq.c", c => c.Print($"IRQ limits: {HostFirmware.GlobalInterrupts} GSI, {(c.Host.Cpus * DynamicVectors) - HostFirmware.GlobalInterrupts} MSI/MSI-X")),
         Step("x2apic_bsp_setup", $"{Arch}/apic.c", c => c.Print("Switched to APIC driver x2apic_mixed"))
             with { When = c => c.Host.Has(CpuFeature.X2Apic), WhenText = "x2APIC in CPUID" },
         Step("init_IRQ", $"{Arch}/i8259.c"),
@@ -198,7 +198,7 @@ internal static class StartXen417
     private static void PrintPirqs(BootContext c)
     {
         int n = Math.Min(System.Numerics.BitOperations.Log2((uint)c.Host.Cpus) + 1, (int)c.Dom0!.MaxVcpus);
-        c.Print($"d0 has maximum {Math.Min(GlobalInterrupts + (n * DynamicVectors), c.Host.Cpus * DynamicVectors)} PIRQs");
+        c.Print($"d0 has maximum {Math.Min(HostFirmware.GlobalInterrupts + (n * DynamicVectors), c.Host.Cpus * DynamicVectors)} PIRQs");
     }
 
     /// <summary>mtrr_state_warn: the recorded machines' firmware sets the first processor's memory types only.</summary>

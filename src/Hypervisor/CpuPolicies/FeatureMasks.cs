@@ -85,7 +85,16 @@ internal static class FeatureMasks
         (AMD_STIBP, [STIBP_ALWAYS]),
         (IBPB, [IBPB_RET, SBPB, IBPB_BRTYPE]),
         (RTM, [TSXLDTRK]),
-        (ARCH_CAPS, [.. Enumerable.Range((int)RDCL_NO, 64).Select(f => (X86Feature)f)]),
+        (ARCH_CAPS, ArchCapabilities()),
         (EIBRS, [RRSBA]),
     ];
+
+    /// <summary>All bits of the MSR that <see cref="ARCH_CAPS"/> announces.</summary>
+    private static ImmutableArray<X86Feature> ArchCapabilities()
+    {
+        X86Feature[] bits = new X86Feature[64];
+        for (int i = 0; i < bits.Length; i++)
+            bits[i] = RDCL_NO + i;
+        return [.. bits];
+    }
 }

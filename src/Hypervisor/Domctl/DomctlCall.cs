@@ -50,7 +50,9 @@ internal static class DomctlCall
     public static long Do(HypercallCall c)
     {
         DomctlContext context = new() { Call = c };
-        StageMachine<DomctlContext> machine = new(Declare(c.Xen.Profile.Release), context, Side.Hypervisor, c.Xen.Events, c.Xen.Options.StageFaults);
+        StageMachine<DomctlContext> machine = c.Xen.Domctls
+            ??= new(Declare(c.Xen.Profile.Release), context, Side.Hypervisor, c.Xen.Events, c.Xen.Options.StageFaults);
+        machine.Restart(context);
         StageOutcome outcome = machine.Run();
         return outcome.Failed ? outcome.Code : context.Result;
     }

@@ -37,8 +37,16 @@ internal static class SvmCpu
         if (release == XenRelease.V4_0)
             return [];
         uint flags = FeatureFlags(host);
-        string[] supported = [.. Features.Where(f => Has(flags, f.Bit)).Select(f => $" - {f.Text}")];
-        return ["SVM: Supported advanced features:", .. supported.Length > 0 ? supported : [" - none"]];
+        List<string> lines = ["SVM: Supported advanced features:"];
+        foreach ((int bit, string text) in Features)
+        {
+            if (Has(flags, bit))
+                lines.Add($" - {text}");
+        }
+
+        if (lines.Count == 1)
+            lines.Add(" - none");
+        return lines;
     }
 
     public static HvmFunctionTable FunctionTable(HostModel host, XenRelease release) => new()

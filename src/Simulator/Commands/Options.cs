@@ -91,7 +91,12 @@ internal static class Options
 
     /// <summary>What xl does at a domain's end.</summary>
     public static Option<EndAction?> Action(string name, string description)
-        => Choice<EndAction?>(name, description, null, [.. EndActions.ByName.Select(a => (a.Key, (EndAction?)a.Value))]);
+    {
+        (string Word, EndAction? Meaning)[] choices = new (string, EndAction?)[EndActions.All.Count];
+        for (int i = 0; i < choices.Length; i++)
+            choices[i] = (EndActions.NameOf(EndActions.All[i]), EndActions.All[i]);
+        return Choice(name, description, null, choices);
+    }
 
     private static GuestTrial Trial(ArgumentResult result, string given)
     {

@@ -70,7 +70,7 @@ internal static class ScenarioLanguage
     [
         Field<GuestSpec>.Of("type", "pv, pvh or hvm.", s_guestType, (g, v) => g with { Type = v }),
         Field<GuestSpec>.Of(
-            "kernel", "A built-in guest's name, or a file relative to the scenario.", new KernelShape(), (g, v) => g with { Kernel = v.Bytes, BuiltIn = v.Guest }, required: true),
+            "kernel", "A built-in guest's name, a file relative to the scenario, or none: a boot loader that gives Xen no dom0.", new KernelShape(), (g, v) => g with { Kernel = v.Bytes, BuiltIn = v.Guest }, required: true),
         Field<GuestSpec>.Of(
             "notes", "Xen notes of a built-in guest's image that differ from the usual ones: a text, a number, or absent.",
             new MapShape<ElfNote, (string? Text, ulong? Number)>("notes with values", VariantShapes.NoteName, new NoteValueShape()),

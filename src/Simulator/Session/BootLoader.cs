@@ -10,9 +10,11 @@ internal static class BootLoader
     /// <param name="refused">Why the kernel cannot be read; null on success.</param>
     public static Dom0Image? Load(GuestSpec guest, XenRelease release, out string? refused)
     {
+        refused = null;
+        if (ReferenceEquals(guest.Kernel, NamedBytes.None))
+            return Dom0Image.NoModule;
         BuilderLog log = new(release, _ => { });
         ReadOnlyMemory<byte> kernel = guest.Kernel!.Bytes;
-        refused = null;
         if (!KernelGunzip.TryGunzip(log, new BuilderMemory(log), ref kernel))
         {
             refused = log.LastPanic?.Text ?? "cannot be unpacked";

@@ -1,3 +1,4 @@
+using System.Text;
 using XenSim.Simulator.BuiltInGuests;
 using XenSim.Simulator.Scenarios.Shapes;
 
@@ -10,7 +11,17 @@ public static class GuestWords
 
     /// <summary>hypercall-msr-index for HypercallMsrIndex.</summary>
     public static string NameOf(GuestTrial trial)
-        => string.Concat(trial.ToString().Select((c, i) => char.IsAsciiLetterUpper(c) ? $"{(i > 0 ? "-" : "")}{char.ToLowerInvariant(c)}" : $"{c}"));
+    {
+        StringBuilder name = new();
+        foreach (char c in trial.ToString())
+        {
+            if (char.IsAsciiLetterUpper(c) && name.Length > 0)
+                name.Append('-');
+            name.Append(char.ToLowerInvariant(c));
+        }
+
+        return name.ToString();
+    }
 
     /// <param name="plain">Not quoted: a number is a number then, and absent means no note.</param>
     public static bool TryParseNote(string text, bool plain, out (string? Text, ulong? Number) value)

@@ -1,3 +1,4 @@
+using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.Public;
 
 namespace XenSim.Simulator.Session;
@@ -10,6 +11,8 @@ public static class OptionRules
     {
         { Host.Bits: 32, Release: not XenRelease.V4_0 } => "the 32-bit hypervisor exists in Xen 4.0 only: use xen 4.0 or 64 bits",
         { Host: { SupervisorModeKernel: true, Bits: not 32 } } => "supervisor-mode-kernel exists in the 32-bit hypervisor only: use 32 bits",
+        { Host: { Bits: 64, Model: { } model } } when HostModels.Find(model) is { LongMode: false } => $"{model} has no long mode: use 32 bits and xen 4.0",
+        { Path: not BootPath.Dom0 } when ReferenceEquals(o.Guest.Kernel, NamedBytes.None) => "only a boot loader can have no kernel: use the path dom0",
         _ when o.Host.CpuMsrs.Any(m => m.Cpu >= o.Host.Cpus) => $"cpu-msrs names a processor that the machine lacks: its last one is {o.Host.Cpus - 1}, raise cpus",
         { Path: BootPath.Stubdom, Release: not XenRelease.V4_0 } => "the stub-domain path is that of Xen 4.0: use xen 4.0",
         { Host: { Bits: 32, MemoryMiB: < Hypervisor.Xen.LeastMemoryMiB32 } } => $"the 32-bit hypervisor needs a machine with {Hypervisor.Xen.LeastMemoryMiB32} MiB",

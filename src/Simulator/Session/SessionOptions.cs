@@ -69,7 +69,11 @@ public sealed record HostSpec
 }
 
 /// <summary>A file as the tools see it: its name and its bytes.</summary>
-public sealed record NamedBytes(string Name, byte[] Bytes);
+public sealed record NamedBytes(string Name, byte[] Bytes)
+{
+    /// <summary>A boot loader's configuration that names no kernel.</summary>
+    public static readonly NamedBytes None = new("none", []);
+}
 
 /// <summary>The guest to boot.</summary>
 public sealed record GuestSpec

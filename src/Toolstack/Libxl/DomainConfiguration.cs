@@ -26,7 +26,9 @@ public enum EndAction
 /// <summary>xl's words for the actions (4.17 xl_parse.c: action_on_shutdown_names).</summary>
 public static class EndActions
 {
-    public static readonly IReadOnlyDictionary<string, EndAction> ByName = Enum.GetValues<EndAction>().ToDictionary(NameOf);
+    public static readonly IReadOnlyList<EndAction> All = Enum.GetValues<EndAction>();
+
+    public static readonly IReadOnlyDictionary<string, EndAction> ByName = All.ToDictionary(NameOf);
 
     public static string NameOf(EndAction action) => action.ToString().Replace('_', '-');
 }

@@ -7,6 +7,9 @@ namespace XenSim.Hypervisor.Boot.Dom0;
 /// <param name="CommandLine">The kernel's own command line, without the name.</param>
 public sealed record Dom0Image(string Name, ReadOnlyMemory<byte> Kernel, ReadOnlyMemory<byte> Ramdisk, string CommandLine)
 {
+    /// <summary>A boot loader that loaded Xen alone.</summary>
+    public static readonly Dom0Image NoModule = new("", ReadOnlyMemory<byte>.Empty, ReadOnlyMemory<byte>.Empty, "");
+
     /// <summary>Xen's decompressors, which the caller provides: the unpacked payload, what is wrong with it, or neither for a compression that is none.</summary>
     public Func<ReadOnlyMemory<byte>, UnpackedKernel>? Unpack { get; init; }
 }

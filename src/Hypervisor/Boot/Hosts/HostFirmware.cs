@@ -25,6 +25,9 @@ public readonly record struct InterruptOverride(uint Irq, uint Gsi, string Polar
 /// <summary>What the firmware and the boot loader tell Xen.</summary>
 public sealed record HostFirmware
 {
+    /// <summary>Inputs of the one I/O APIC: nr_irqs_gsi.</summary>
+    public const int GlobalInterrupts = 24;
+
     /// <summary>Multiboot loader name.</summary>
     public required string Loader { get; init; }
 

@@ -15,7 +15,8 @@ public sealed class HostModelReader
     }
 
     /// <summary>False when anything is wrong; <paramref name="errors"/> then has one line per problem.</summary>
-    public static bool TryRead(string json, out HostModel? model, out IReadOnlyList<string> errors)
+    /// <param name="trusted">A model that ships: its rules have been checked by a test.</param>
+    public static bool TryRead(string json, out HostModel? model, out IReadOnlyList<string> errors, bool trusted = false)
     {
         HostModelReader reader = new();
         model = null;
@@ -23,7 +24,7 @@ public sealed class HostModelReader
         {
             using JsonDocument document = JsonDocument.Parse(json, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip });
             HostModel read = reader.Model(document.RootElement);
-            if (reader._errors.Count == 0)
+            if (reader._errors.Count == 0 && !trusted)
                 reader._errors.AddRange(HostModelRules.Check(read));
             if (reader._errors.Count == 0)
                 model = read;

@@ -24,13 +24,21 @@ public static class HostModels
     /// <summary>The model of that name, or null if none ships.</summary>
     public static HostModel? Find(string name)
     {
+        if (Json(name) is not { } json)
+            return null;
+        return HostModelReader.TryRead(json, out HostModel? model, out IReadOnlyList<string> errors, trusted: true)
+            ? model
+            : throw new InvalidDataException($"host model {name}: {string.Join("; ", errors)}");
+    }
+
+    /// <summary>The file that ships under that name, or null.</summary>
+    internal static string? Json(string name)
+    {
         using Stream? stream = Assembly.GetExecutingAssembly().GetManifestResourceStream(Prefix + name + Suffix);
         if (stream is null)
             return null;
         using StreamReader reader = new(stream);
-        return HostModelReader.TryRead(reader.ReadToEnd(), out HostModel? model, out IReadOnlyList<string> errors)
-            ? model
-            : throw new InvalidDataException($"host model {name}: {string.Join("; ", errors)}");
+        return reader.ReadToEnd();
     }
 
     /// <summary>The default machine of a scenario that names only vendor and word size.</summary>

@@ -54,6 +54,12 @@ internal sealed class KernelShape : IShape<(NamedBytes Bytes, BuiltInGuest? Gues
             return true;
         }
 
+        if (node is YamlScalar { Text: "none" })
+        {
+            value = (NamedBytes.None, null);
+            return true;
+        }
+
         if (node is YamlScalar { Text.Length: > 0 } name && name.Text.IndexOfAny(['.', '/']) < 0)
         {
             value = default;

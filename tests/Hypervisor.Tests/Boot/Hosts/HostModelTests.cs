@@ -84,7 +84,12 @@ public sealed class HostModelTests
 
     [Theory]
     [MemberData(nameof(ShippedModels))]
-    public void Every_shipped_model_loads(string name) => Assert.Equal(name, HostModels.Find(name)!.Name);
+    public void Every_shipped_model_loads_and_keeps_the_rules_that_loading_it_does_not_check(string name)
+    {
+        Assert.Equal(name, HostModels.Find(name)!.Name);
+        HostModelReader.TryRead(HostModels.Json(name)!, out _, out IReadOnlyList<string> errors);
+        Assert.Empty(errors);
+    }
 
     public static TheoryData<string> ShippedModels() => [.. HostModels.Names];
 
