@@ -32,6 +32,7 @@ public sealed partial class Xen : IDisposable
     private const ulong LowMegabyteFrames = 0x100;
 
     private readonly List<Domain> _domains = [];
+    private readonly List<Domain> _systemDomains = [];
     private readonly Queue<Domain> _shutDown = [];
     private readonly Queue<byte> _typed = [];
     private readonly HashSet<string> _reported = [];
@@ -58,7 +59,7 @@ public sealed partial class Xen : IDisposable
         Frames = new FrameTable(Memory, options.Host64 ? LowMegabyteFrames : DirectMapFrames);
         for (ulong f = 0; f < LowMegabyteFrames; f++)
             Frames[new Mfn(f)].Owner = DomainId.Io.Value;
-        M2p = new MachineToPhys(Frames, options.Host64);
+        M2p = new MachineToPhys(Frames, options.Host64, (byte)(options.Release == XenRelease.V4_0 ? 0x55 : 0xFF));
         Frames.Freed = PageFreed;
         CommandLine = new XenCommandLine(options.CommandLine);
         GrantOptions = GrantOptions.Parse(options.Release, CommandLine);
@@ -112,6 +113,9 @@ public sealed partial class Xen : IDisposable
     /// <summary>The host's memory map, which only a privileged domain sees. Boot sets the firmware's.</summary>
     public IReadOnlyList<E820Entry> HostMemoryMap { get; set; }
 
+    /// <summary>mmio_ro_ranges: device memory that Xen works on itself and that dom0 may only read. Unit: frames.</summary>
+    internal RangeSet ReadOnlyMmio { get; } = new();
+
     /// <summary>Guest instructions retired so far.</summary>
     public long Instructions => Scheduler.Instructions;
 
@@ -163,6 +167,20 @@ public sealed partial class Xen : IDisposable
         }
 
         return null;
+    }
+
+    /// <summary>dom_io and dom_xen: owners of frames that no domain has, for calls that name them. Not in <see cref="Domains"/>.</summary>
+    internal Domain SystemDomain(DomainId id)
+    {
+        foreach (Domain d in _systemDomains)
+        {
+            if (d.Id == id)
+                return d;
+        }
+
+        Domain fresh = new(this, id, new DomainKind { MaxVcpus = 0 });
+        _systemDomains.Add(fresh);
+        return fresh;
     }
 
     /// <summary>
@@ -321,6 +339,8 @@ public sealed partial class Xen : IDisposable
     public void Dispose()
     {
         foreach (Domain d in _domains)
+            d.Dispose();
+        foreach (Domain d in _systemDomains)
             d.Dispose();
         Memory.Dispose();
     }

@@ -18,6 +18,7 @@ internal sealed class CpuFeatures
         CpuidFeature.FPU387, CpuidFeature.MULTIBYTENOP, CpuidFeature.PAUSE, CpuidFeature.CPUID, CpuidFeature.RDPMC, CpuidFeature.TSC, CpuidFeature.MSR, CpuidFeature.CX8,
         CpuidFeature.SMM, CpuidFeature.SYSCALL, CpuidFeature.SEP, CpuidFeature.LZCNT, CpuidFeature.PREFETCHW, CpuidFeature.PREFETCHWT1, CpuidFeature.PREFETCHITI,
         CpuidFeature.CLDEMOTE, CpuidFeature.CET_IBT, CpuidFeature.FSGSBASE, CpuidFeature.SMAP, CpuidFeature.MONITOR, CpuidFeature.VMX, CpuidFeature.SVM, CpuidFeature.SKINIT_or_SVM,
+        CpuidFeature.WBNOINVD,
     ];
 
     /// <summary>Where CPUID says so. SDM vol. 2A, CPUID; APM vol. 3, appendix E.</summary>
@@ -52,7 +53,7 @@ internal sealed class CpuFeatures
         ]),
         (0x8000_0001, 0, 'd', [(CpuidFeature.RDTSCP, 27), (CpuidFeature.D3NOWEXT, 30), (CpuidFeature.D3NOW, 31)]),
         (0x8000_0008, 0, 'b',
-            [(CpuidFeature.CLZERO, 0), (CpuidFeature.INVLPGB, 3), (CpuidFeature.RDPRU, 4), (CpuidFeature.MCOMMIT, 8), (CpuidFeature.WBNOINVD, 9)]),
+            [(CpuidFeature.CLZERO, 0), (CpuidFeature.INVLPGB, 3), (CpuidFeature.RDPRU, 4), (CpuidFeature.MCOMMIT, 8)]),
     ];
 
     /// <summary>Bits of CR4 that exist with a bit of CPUID. SDM vol. 3A, 2.5; vol. 2A, CPUID.</summary>

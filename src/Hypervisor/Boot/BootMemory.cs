@@ -68,6 +68,7 @@ internal static class BootMemory
         foreach (E820Entry e in c.MemoryMap)
             map.Add(new Public.Wire.E820Entry { Addr = e.Start, Size = e.End - e.Start, Type = (uint)e.Type });
         xen.HostMemoryMap = map;
+        xen.Frames.MaxPage = Math.Min(xen.Frames.FrameCount, c.MemoryMap.Where(e => e.Type == E820Type.RAM).Max(e => e.End) >> 12);
         ulong known = 0;
         foreach (E820Entry e in c.MemoryMap)
         {

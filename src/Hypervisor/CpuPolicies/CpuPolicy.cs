@@ -88,12 +88,13 @@ public sealed class CpuPolicy
             Domain = _domain.Id,
             Vcpu = (uint)vcpu.Id,
             TscMode = _domain.Tsc.Mode,
-            TscKhz = (uint)xen.Options.Host.CpuKhz,
+            TscKhz = _domain.IsHardwareDomain ? 0 : (uint)xen.Options.Host.CpuKhz,
             Incarnation = _domain.Tsc.Incarnation,
-            TscToNsMultiplier = mul,
-            TscToNsShift = shift,
+            TscToNsMultiplier = _domain.IsHardwareDomain ? 0 : mul,
+            TscToNsShift = _domain.IsHardwareDomain ? (sbyte)0 : shift,
+            HostRdtscp = (xen.Options.Host.Cpuid(0x8000_0001, 0).Edx >> 27 & 1) != 0,
             HostKhz = (uint)xen.Options.Host.CpuKhz,
-            UpperMfnBound = xen.Frames.FrameCount,
+            UpperMfnBound = xen.Frames.MaxPage - 1,
             Hvm = xen.Hvm,
         };
     }

@@ -74,6 +74,7 @@ public sealed class Domain : IDisposable
         EventChannels = new EventChannels(this) { MaxPort = kind.MaxEvtchnPort };
         GrantTable = new GrantTable(this, xen.GrantOptions.LimitsFor(kind));
         CpuPolicy = new CpuPolicy(this);
+        Watchdogs = new Watchdogs(this);
         HvmParams = kind.IsHvm ? new ulong[xen.Profile.HvmParamCount] : [];
         if (HvmParams.Length > (int)HvmParam.TRIPLE_FAULT_REASON)
             HvmParams[(int)HvmParam.TRIPLE_FAULT_REASON] = (ulong)Public.Numbers.ShutdownReason.reboot;
@@ -81,13 +82,14 @@ public sealed class Domain : IDisposable
             Platform = new Hvm.HvmPlatform(this);
         DebugPort = kind.IsHvm ? new Hvm.DebugPort(this) : null;
         Viridian = new Hvm.Viridian(this);
-        Watchdogs = new DomainWatchdogs(this);
         Pirqs = new Pirqs(this);
         if (id == DomainId.Dom0)
             Io.PermitAll();
     }
 
     public Xen Xen { get; }
+
+    internal Watchdogs Watchdogs { get; }
 
     public DomainId Id { get; }
 
@@ -129,6 +131,12 @@ public sealed class Domain : IDisposable
 
     /// <summary>GUEST_KERNEL_RPL.</summary>
     public int KernelRing => Xen.Options.SupervisorModeKernel ? 0 : Is32BitPv ? 1 : 3;
+
+    /// <summary>VMASST_TYPE_m2p_strict: the machine-to-physical table is for the kernel's tables only.</summary>
+    internal bool HasStrictM2p => (VmAssist & (1UL << (int)Public.Numbers.VmAssistType.m2p_strict)) != 0;
+
+    /// <summary>Without it, 4.17 shows the table under an L4 when that becomes a kernel's base table; user tables never get it.</summary>
+    internal bool ShowsM2pOnLoad => !Is32BitPv && !IsHvm && !HasStrictM2p && Xen.Profile.Release != XenRelease.V4_0;
 
     /// <summary>What its builder and its guest mean by a long.</summary>
     public Abi Abi => Is32BitPv || (IsHvm && SharedInfo.Layout == SharedInfoLayout.X32) ? Abi.X32 : Abi.X64;
@@ -220,8 +228,6 @@ public sealed class Domain : IDisposable
     /// <summary>round_robin_prev_vcpu: who got the last interrupt that went to the lowest priority.</summary>
     internal int LastLowestPriority { get; set; }
 
-    internal DomainWatchdogs Watchdogs { get; }
-
     /// <summary>Interrupts of the machine that the domain handles.</summary>
     internal Pirqs Pirqs { get; }
 
@@ -312,6 +318,8 @@ public sealed class Domain : IDisposable
             return;
         reason = (ShutdownCode ??= reason);
         ShutdownReason = reason;
+        if (IsHardwareDomain)
+            Xen.Log(LogLevel.Error, HardwareDomainEnd.Line(this, reason));
         _life.Fire(DomainTrigger.domain_shutdown);
         foreach (Vcpu v in _vcpus.Where(v => v.State == VcpuState.Running))
             v.Fire(VcpuTrigger.Preempt);

@@ -111,8 +111,6 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
 
     public GuestCallback SysenterCallback { get; internal set; }
 
-    public GuestCallback NmiCallback { get; internal set; }
-
     public IReadOnlyList<Mfn> GdtFrames { get; internal set; } = [];
 
     public uint GdtEntries { get; internal set; }
@@ -140,6 +138,15 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
 
     /// <summary>MSR_AMD64_DR0..3_ADDRESS_MASK.</summary>
     internal uint[] DebugAddressMasks { get; } = new uint[4];
+
+    /// <summary>DR6 as a PV guest reads it; the processor's collects here at each #DB.</summary>
+    internal ulong DebugStatus { get; set; } = 0xFFFF_0FF0;
+
+    /// <summary>dr7_emul: enable bits of I/O breakpoints, which are not given to the processor.</summary>
+    internal ulong EmulatedDebugControl { get; set; }
+
+    /// <summary>VMASST_TYPE_architectural_iopl: the guest's IOPL is in its flags, and 0 is what its kernel needs.</summary>
+    internal bool HasArchitecturalIopl => (Domain.VmAssist & (1UL << (int)Public.Numbers.VmAssistType.architectural_iopl)) != 0;
 
     /// <summary>Virtualised IOPL.</summary>
     public int Iopl { get; internal set; }
@@ -220,8 +227,10 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
 
     internal bool InMulticall { get; set; }
 
-    /// <summary>A fault while delivering a fault: the domain crashes.</summary>
     internal bool NmiPending { get; set; }
+
+    /// <summary>An NMI was delivered and no iret has ended it yet (async_exception_mask).</summary>
+    internal bool NmiMasked { get; set; }
 
     /// <summary>True when nothing keeps the vCPU from running now.</summary>
     public bool IsRunnable => State is VcpuState.Runnable && PauseCount == 0 && Domain.PauseCount == 0 && !Domain.IsShuttingDown && !Domain.IsDying;

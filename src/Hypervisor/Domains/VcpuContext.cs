@@ -18,12 +18,15 @@ public static class VcpuContext
     internal const ulong PvCr4 = 0x660;
     private const ulong Cr0TaskSwitched = 8;
 
-    // The processor under a PV guest: PAE, PGE, OSFXSR, OSXMMEXCPT; in 4.17 also OSXSAVE if it has XSAVE.
-    private const ulong RealCr4 = 0x6A0;
+    // The processor under a PV guest: PAE, OSFXSR, OSXMMEXCPT; of 4.17 also MCE, and OSXSAVE if it has XSAVE.
+    private const ulong RealCr4 = 0x620;
+    private const ulong Cr4Mce = 1 << 6, Cr4Pge = 1 << 7;
     private const ulong Cr4Tsd = 1 << 2, Cr4De = 1 << 3, Cr4Fsgsbase = 1 << 16, Cr4Osxsave = 1 << 18;
     private static readonly CpuFeature _fsgsbase = new(7, 'b', 0);
     private const ulong EferLong = 1 | 1 << 8 | 1 << 10 | 1 << 11;
     private const ulong EferNx = 1 << 11;
+    private const ulong EferSvme = 1 << 12;
+    private const ulong X87AndSse = 3;
     private const ulong IoplMask = 3 << 12;
     private const ulong InterruptFlag = 1 << 9;
     private const ulong AlwaysOne = 1 << 1;
@@ -75,13 +78,23 @@ public static class VcpuContext
         if (!v.FpuInitialised)
             cpu.LoadFx(InitialFpu());
         LoadCr4(v);
-        cpu.Efer = d.Host64 ? EferLong : EferNx;
-        cpu.Cr0 = v.ControlRegisters[0];
+        cpu.Efer = (d.Host64 ? EferLong : EferNx) | (d.Xen.Hvm?.Flavour == HypercallPages.HypercallPageFlavour.Svm ? EferSvme : 0);
+        cpu.Cr0 = v.ControlRegisters[0] | (LoadsFpuLazily(d) ? Cr0TaskSwitched : 0);
+        cpu.Xcr0 = d.Xen.Options.Host.Cpuid(1, 0) is { Ecx: var features } && (features >> 26 & 1) != 0 ? X87AndSse : cpu.Xcr0;
+
+        // Where Xen's table lies is nobody's business; how long it is, SIDT says: 256 gates.
+        cpu.Idtr = new DescriptorTableRegister(0, (ushort)((d.Host64 ? 256 * 16 : 256 * 8) - 1));
         GuestTables.LoadCr3(v);
         cpu.Gdtr = new DescriptorTableRegister(d.Xen.Mappings.GdtBase(v.Id), DescriptorTables.Limit);
         GuestTables.LoadLdtr(v);
         LoadSelectors(v, r, c);
     }
+
+    /// <summary>opt_global_pages of 4.17: not on a virtualised processor of AMD.</summary>
+    private static bool HasGlobalPages(HostModel host) => host.Vendor != CpuVendor.AMD || (host.Cpuid(1, 0).Ecx >> 31 & 1) == 0;
+
+    /// <summary>CR0.TS is set until a guest touches the FPU; 4.17 gives Intel's processors the state at once (opt_eager_fpu, xen/arch/x86/spec_ctrl.c).</summary>
+    private static bool LoadsFpuLazily(Domain d) => d.Xen.Profile.Release == XenRelease.V4_0 || d.Xen.Options.Host.Vendor == CpuVendor.AMD;
 
     /// <summary>pv_fixup_guest_cr4 and pv_make_cr4 (4.17): the guest chooses TSD, DE, FSGSBASE and OSXSAVE if its policy has them.</summary>
     internal static void SetCr4(Vcpu v, ulong value)
@@ -100,9 +113,16 @@ public static class VcpuContext
     private static void LoadCr4(Vcpu v)
     {
         Xen xen = v.Domain.Xen;
-        bool xsave = xen.Profile.Release != XenRelease.V4_0 && xen.Options.Host.Has(CpuFeature.Xsave);
-        ulong chosen = xen.Profile.Release == XenRelease.V4_0 ? 0 : v.ControlRegisters[4] & (Cr4Tsd | Cr4Fsgsbase);
-        v.Cpu.Cr4 = RealCr4 | chosen | (xsave ? Cr4Osxsave : 0);
+        if (xen.Profile.Release == XenRelease.V4_0)
+        {
+            v.Cpu.Cr4 = RealCr4 | Cr4Pge;
+            return;
+        }
+
+        ulong chosen = v.ControlRegisters[4] & (Cr4Tsd | Cr4Fsgsbase);
+        bool fsgsbase = v.Domain.IsCompat && v.Has(_fsgsbase);
+        v.Cpu.Cr4 = RealCr4 | Cr4Mce | chosen | (fsgsbase ? Cr4Fsgsbase : 0) | (HasGlobalPages(xen.Options.Host) ? Cr4Pge : 0)
+            | (xen.Options.Host.Has(CpuFeature.Xsave) ? Cr4Osxsave : 0);
     }
 
     /// <summary>arch_get_info_guest.</summary>
@@ -137,7 +157,7 @@ public static class VcpuContext
         c.Ctrlreg[1] = v.GuestTableUser == Mfn.Invalid ? 0 : v.GuestTableUser.Value << 12;
         c.Ctrlreg[3] = v.GuestTable == Mfn.Invalid ? 0 : EncodeCr3(v.Domain, v.GuestTable);
         for (int i = 0; i < 8; i++)
-            c.Debugreg[i] = i is 4 or 5 ? 0 : cpu.GetDebugRegister(i);
+            c.Debugreg[i] = i is 4 or 5 ? 0 : i == 6 && !v.Domain.IsHvm ? v.DebugStatus : cpu.GetDebugRegister(i);
         c.EventCallbackCs = v.EventCallback.Cs;
         c.EventCallbackEip = v.EventCallback.Address;
         c.FailsafeCallbackCs = v.FailsafeCallback.Cs;
@@ -225,6 +245,7 @@ public static class VcpuContext
             v.ControlRegisters[4] = PvCr4;
         for (int i = 0; i < 4; i++)
             v.Cpu.SetDebugRegister(i, c.Debugreg[i]);
+        v.DebugStatus = c.Debugreg[6];
         v.Cpu.SetDebugRegister(6, c.Debugreg[6]);
         v.Cpu.SetDebugRegister(7, c.Debugreg[7]);
     }
@@ -247,6 +268,8 @@ public static class VcpuContext
         }
 
         v.GuestTable = baseTable;
+        if (d.ShowsM2pOnLoad)
+            d.Xen.Mappings.ShowM2p(baseTable);
         if (!d.Is32BitPv)
         {
             bool fits = c.Ctrlreg[1] != 0

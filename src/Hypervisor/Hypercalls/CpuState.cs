@@ -14,6 +14,8 @@ internal static class CpuState
 {
     private const ulong Cr0TaskSwitched = 8;
 
+    private static bool Is40(HypercallCall c) => c.Xen.Profile.Release == XenRelease.V4_0;
+
     public static long SetGdt(HypercallCall c)
     {
         if (c.Vcpu is not { } v)
@@ -99,21 +101,13 @@ internal static class CpuState
     }
 
     public static long SetDebugRegister(HypercallCall c)
-    {
-        if (c.Vcpu is not { } v || c.A1 > 7)
-            return XenErrno.EINVAL.ToResult();
-        int number = (int)c.A1 is 4 or 5 ? (int)c.A1 + 2 : (int)c.A1;
-        if (number < 4 && !v.Memory.IsGuestRange(c.A2, 8))
-            return XenErrno.EPERM.ToResult();
-        v.Cpu.SetDebugRegister(number, c.A2);
-        return 0;
-    }
+        => c.Vcpu is { } v ? PvDebug.Write(v, (int)Math.Min(c.A1, 8), c.A2).ToResult() : XenErrno.EINVAL.ToResult();
 
     public static long GetDebugRegister(HypercallCall c)
     {
         if (c.Vcpu is not { } v || c.A1 > 7)
-            return XenErrno.EINVAL.ToResult();
-        return (long)v.Cpu.GetDebugRegister((int)c.A1 is 4 or 5 ? (int)c.A1 + 2 : (int)c.A1);
+            return (Is40(c) ? XenErrno.EINVAL : XenErrno.ENODEV).ToResult();
+        return PvDebug.Read(v, (int)c.A1) is { } value ? (long)value : XenErrno.ENODEV.ToResult();
     }
 
     /// <summary>vm_assist: the types a guest may name depend on release and kind.</summary>

@@ -14,6 +14,9 @@ internal static class EventChannelOpCall
     /// <summary>Offset of the union in the old structure.</summary>
     private const ulong CompatUnion = 4;
 
+    /// <summary>EVTCHNOP_reset_cont: how Xen continues a reset; nobody keeps a guest from naming it.</summary>
+    private const EventChannelOp ResetContinued = (EventChannelOp)14;
+
     public static long Do(HypercallCall c) => Do(c, (EventChannelOp)c.A1, new VirtualAddress(c.A2));
 
     public static long DoCompat(HypercallCall c)
@@ -65,6 +68,7 @@ internal static class EventChannelOpCall
             case EventChannelOp.unmask:
                 return c.Memory.TryReadStruct(arg, out EvtchnUnmask unmask) ? c.Caller.EventChannels.Unmask(unmask.Port).ToResult() : Fault;
             case EventChannelOp.reset:
+            case ResetContinued when c.Xen.Profile.Release != XenRelease.V4_0:
                 return Reset(c, arg);
             case EventChannelOp.init_control when c.Xen.Profile.Release != XenRelease.V4_0:
                 return InitControl(c, arg);

@@ -21,6 +21,12 @@ public sealed class GuestMemory : ICallerMemory
         => IsGuestRange(destination.Value, (ulong)source.Length)
             && _vcpu.Cpu.TryWrite(new LinearAddress(destination.Value), source, 0, out _, out _);
 
+    /// <summary>breakpoint_addr_ok: an address that a debug register may hold.</summary>
+    internal bool IsBreakpointAddress(ulong address)
+        => _vcpu.Domain.Host64
+            ? address is <= 0x0000_7FFF_FFFF_FFFF or >= 0xFFFF_8800_0000_0000
+            : IsGuestRange(address, 4);
+
     /// <summary>access_ok: a range outside Xen's area.</summary>
     internal bool IsGuestRange(ulong address, ulong bytes)
     {

@@ -17,7 +17,7 @@ internal static class MemoryOp
         return op switch
         {
             MemoryOpCommand.increase_reservation or MemoryOpCommand.decrease_reservation or MemoryOpCommand.populate_physmap => Reservations.Do(c, op),
-            MemoryOpCommand.maximum_ram_page => (long)c.Xen.Frames.FrameCount,
+            MemoryOpCommand.maximum_ram_page => (long)c.Xen.Frames.MaxPage,
             MemoryOpCommand.current_reservation or MemoryOpCommand.maximum_reservation or MemoryOpCommand.maximum_gpfn => DomainStatistic(c, op),
             MemoryOpCommand.exchange => MemoryExchangeOp.Do(c),
             MemoryOpCommand.machphys_mfn_list => MachphysMfnList(c, c.Abi == Abi.X64 ? c.Xen.M2p.Frames : c.Xen.M2p.CompatFrames),
@@ -72,12 +72,15 @@ internal static class MemoryOp
         XenErrno errno = c.TargetDomain(BitConverter.ToUInt16(id), out Domain d);
         if (errno != XenErrno.None)
             return errno.ToResult();
-        return op switch
+        long statistic = op switch
         {
             MemoryOpCommand.current_reservation => (long)d.TotPages,
             MemoryOpCommand.maximum_reservation => (long)d.MaxPages,
             _ => (long)(d.Physmap?.MaxMapped ?? SharedInfoMaxPfn(d)),
         };
+
+        // compat_memory_op: what does not fit into the caller's int is the largest one.
+        return c.Abi == Abi.X32 && !Is40(c) ? Math.Min(statistic, int.MaxValue) : statistic;
     }
 
     /// <summary>domain_get_maximum_gpfn of a PV domain: what the guest wrote into arch.max_pfn, minus one (4.17).</summary>
@@ -85,7 +88,7 @@ internal static class MemoryOp
     {
         ReadOnlySpan<byte> field = d.SharedInfo.Bytes[d.SharedInfo.Layout.ArchMaxPfn..];
         ulong maxPfn = d.Is32BitPv ? BitConverter.ToUInt32(field) : BitConverter.ToUInt64(field);
-        return d.Xen.Profile.Release == XenRelease.V4_0 ? maxPfn : maxPfn - 1;
+        return d.Xen.Profile.Release == XenRelease.V4_0 ? maxPfn : Math.Max(maxPfn, 1) - 1;
     }
 
     private static long MachphysMfnList(HypercallCall c, IReadOnlyList<Mfn> superpages)
@@ -108,7 +111,7 @@ internal static class MemoryOp
     {
         // RELEASE-4.0.4 x86_64/mm.c and compat/mm.c: the window's ends and the highest frame it can hold.
         MachphysMapping map = c.Abi == Abi.X64
-            ? new MachphysMapping { VStart = XenMappings.M2pStart64, VEnd = XenMappings.M2pStart64 + (1UL << 38), MaxMfn = (1UL << 35) - 1 }
+            ? new MachphysMapping { VStart = XenMappings.M2pStart64, VEnd = XenMappings.M2pStart64 + (1UL << 38), MaxMfn = Is40(c) ? (1UL << 35) - 1 : c.Xen.Frames.MaxPage - 1 }
             : c.Xen.Options.Host64
                 ? new MachphysMapping { VStart = XenMappings.M2pStart32, VEnd = 0xFFE0_0000, MaxMfn = ((0xFFE0_0000 - XenMappings.M2pStart32) >> 2) - 1 }
                 : new MachphysMapping { VStart = XenMappings.M2pStart32, VEnd = 0xF680_0000, MaxMfn = ((16UL << 20) >> 2) - 1 };
@@ -174,11 +177,11 @@ internal static class MemoryOp
     private static long MemoryMap(HypercallCall c)
     {
         VirtualAddress arg = new(c.A2);
-        if (c.Caller.MemoryMap.Count == 0)
+        if (Is40(c) && c.Caller.MemoryMap.Count == 0)
             return XenErrno.ENOSYS.ToResult();
         if (!c.Memory.TryReadRecord(arg, c.Abi, out MemoryMap map))
             return XenErrno.EFAULT.ToResult();
-        return CopyMap(c, arg, map, c.Caller.MemoryMap);
+        return c.Caller.MemoryMap.Count == 0 ? XenErrno.ENOSYS.ToResult() : CopyMap(c, arg, map, c.Caller.MemoryMap);
     }
 
     private static long MachineMemoryMap(HypercallCall c)

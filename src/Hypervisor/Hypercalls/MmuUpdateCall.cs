@@ -76,11 +76,14 @@ internal static class MmuUpdateCall
             return XenErrno.None;
         if (foreign == c.Caller.Id.Value)
             return c.Xen.PageTypes.Refuse(c.Caller, Mfn.Invalid, XenErrno.ESRCH, "Cannot specify itself as foreign domain");
-        if (foreign == DomainId.Io.Value)
-            return XenErrno.None;
-        if (foreign == DomainId.Xen.Value)
-            return c.Caller.IsPrivileged ? XenErrno.None : XenErrno.ESRCH;
-        if (c.Xen.FindDomain(new DomainId(foreign)) is not { } d)
+        DomainId id = new(foreign);
+        if (id == DomainId.Io || id == DomainId.Xen)
+        {
+            owner = c.Xen.SystemDomain(id);
+            return id == DomainId.Io || c.Caller.IsPrivileged ? XenErrno.None : c.Xen.Profile.ForeignNotPrivileged;
+        }
+
+        if (c.Xen.FindDomain(id) is not { } d)
             return XenErrno.ESRCH;
         owner = d;
         return c.Caller.IsPrivilegedFor(d) ? XenErrno.None : c.Xen.Profile.ForeignNotPrivileged;
@@ -131,7 +134,7 @@ internal static class MmuUpdateCall
     {
         ulong va = c.A1;
         ulong entry = c.Abi == Abi.X64 ? c.A2 : c.A2 | (c.A3 << 32);
-        UpdateVaMappingFlags flags = (UpdateVaMappingFlags)(c.Abi == Abi.X64 ? c.A3 : c.A4);
+        ulong flags = c.Abi == Abi.X64 ? c.A3 : c.A4;
         if (c.Vcpu is not { } v)
             return XenErrno.EINVAL.ToResult();
         XenErrno errno = FindL1Entry(v, va) is { } at
@@ -139,17 +142,31 @@ internal static class MmuUpdateCall
             : XenErrno.EINVAL;
         if (errno != XenErrno.None && c.Xen.Profile.Release != XenRelease.V4_0)
             return errno.ToResult();
-        if ((flags & UpdateVaMappingFlags.FLUSHTYPE_MASK) == UpdateVaMappingFlags.INVLPG)
+        XenErrno flushed = Flush(c, v, va, flags);
+        return (errno == XenErrno.None ? flushed : errno).ToResult();
+    }
+
+    /// <summary>UVMF_*: whom else the flush is for is a bitmap of vCPUs, unless all or the caller alone. All vCPUs is never wrong.</summary>
+    private static XenErrno Flush(HypercallCall c, Vcpu v, ulong va, ulong flags)
+    {
+        const ulong local = 0, all = (ulong)UpdateVaMappingFlags.ALL;
+        UpdateVaMappingFlags kind = (UpdateVaMappingFlags)flags & UpdateVaMappingFlags.FLUSHTYPE_MASK;
+        ulong whom = flags & ~(ulong)UpdateVaMappingFlags.FLUSHTYPE_MASK;
+        if (kind is not (UpdateVaMappingFlags.TLB_FLUSH or UpdateVaMappingFlags.INVLPG))
+            return XenErrno.None;
+        if (whom is not (local or all) && !c.Memory.TryRead(new VirtualAddress(whom), stackalloc byte[1]))
+            return c.Xen.Profile.Release == XenRelease.V4_0 ? XenErrno.None : XenErrno.EFAULT;
+        foreach (Vcpu other in c.Caller.Vcpus)
         {
-            foreach (Vcpu other in c.Caller.Vcpus)
+            if (whom == local && other != v)
+                continue;
+            if (kind == UpdateVaMappingFlags.INVLPG)
                 other.Cpu.FlushTlb(new LinearAddress(va));
-        }
-        else if ((flags & UpdateVaMappingFlags.FLUSHTYPE_MASK) == UpdateVaMappingFlags.TLB_FLUSH)
-        {
-            c.Caller.FlushTlbs();
+            else
+                other.Cpu.FlushTlb();
         }
 
-        return errno.ToResult();
+        return XenErrno.None;
     }
 
     /// <summary>guest_map_l1e: machine address of the L1 entry that maps a virtual address in the running table.</summary>

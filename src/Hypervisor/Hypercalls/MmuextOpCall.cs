@@ -88,7 +88,7 @@ internal static class MmuextOpCall
             case MmuextCommand.NEW_BASEPTR:
                 return GuestTables.NewGuestCr3(v, c.Caller.GfnToMfn(new Gfn(op.Arg1)));
             case MmuextCommand.NEW_USER_BASEPTR:
-                return c.Caller.Is32BitPv ? XenErrno.EOPNOTSUPP : GuestTables.NewUserBase(v, c.Caller.GfnToMfn(new Gfn(op.Arg1)));
+                return c.Caller.Is32BitPv ? (Is40(c) ? XenErrno.EOPNOTSUPP : XenErrno.EINVAL) : GuestTables.NewUserBase(v, c.Caller.GfnToMfn(new Gfn(op.Arg1)));
             case MmuextCommand.TLB_FLUSH_LOCAL:
                 v.Cpu.FlushTlb();
                 return XenErrno.None;
@@ -98,7 +98,7 @@ internal static class MmuextOpCall
             case MmuextCommand.TLB_FLUSH_MULTI or MmuextCommand.INVLPG_MULTI:
                 // vcpumask_to_pcpumask faults on a bad handle before anything is flushed.
                 if (!c.Memory.TryRead(new VirtualAddress(op.Arg2), stackalloc byte[1]))
-                    return Is40(c) ? XenErrno.EINVAL : XenErrno.EFAULT;
+                    return XenErrno.EINVAL;
                 Flush(c.Caller, command == MmuextCommand.TLB_FLUSH_MULTI, op.Arg1);
                 return XenErrno.None;
             case MmuextCommand.TLB_FLUSH_ALL or MmuextCommand.INVLPG_ALL:

@@ -118,7 +118,7 @@ internal static class Reservations
             Mfn mfn = d.GfnToMfn(new Gfn(gfn + i));
             if (!d.Xen.Frames.TryGetPage(mfn, d.Id))
                 return false;
-            if (d.Xen.Frames[mfn].Has(PageFlags.Pinned))
+            if (d.Xen.Profile.Release == XenRelease.V4_0 && d.Xen.Frames[mfn].Has(PageFlags.Pinned))
                 d.Xen.PageTypes.Unpin(mfn, d);
             if (!d.Xen.Frames[mfn].Has(PageFlags.XenHeap))
                 DomainTeardown.DropAllocation(d, mfn);

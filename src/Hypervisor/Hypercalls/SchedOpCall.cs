@@ -12,6 +12,9 @@ internal static class SchedOpCall
 {
     private const uint MaxPolledPorts = 128;
 
+    /// <summary>Unit: ns.</summary>
+    private const ulong HugeTimeout = 100_000_000;
+
     public static long Do(HypercallCall c)
     {
         VirtualAddress arg = new(c.A2);
@@ -25,7 +28,7 @@ internal static class SchedOpCall
             case SchedOp.shutdown:
                 if (!c.Memory.TryReadStruct(arg, out SchedShutdown shutdown))
                     return XenErrno.EFAULT.ToResult();
-                Shutdown(c.Caller, shutdown.Reason);
+                c.Caller.Shutdown(shutdown.Reason);
                 return 0;
             case SchedOp.shutdown_code:
                 if (!c.Memory.TryReadStruct(arg, out SchedShutdown announced))
@@ -37,9 +40,9 @@ internal static class SchedOpCall
             case SchedOp.remote_shutdown:
                 return RemoteShutdown(c, arg);
             case SchedOp.watchdog when c.Xen.Profile.Release != XenRelease.V4_0:
-                return c.Memory.TryReadStruct(arg, out SchedWatchdog dog) ? c.Caller.Watchdogs.Set(dog.Id, dog.Timeout) : XenErrno.EFAULT.ToResult();
+                return c.Memory.TryReadStruct(arg, out SchedWatchdog w) ? c.Caller.Watchdogs.Set(w.Id, w.Timeout, c.Xen.VirtualNanoseconds) : XenErrno.EFAULT.ToResult();
             case SchedOp.pin_override when c.Xen.Profile.Release != XenRelease.V4_0:
-                return PinOverride(c, arg);
+                return PinOverride(c, arg).ToResult();
             default:
                 return XenErrno.ENOSYS.ToResult();
         }
@@ -56,7 +59,7 @@ internal static class SchedOpCall
             case SchedOp.block:
                 return Block(c);
             case SchedOp.shutdown:
-                Shutdown(c.Caller, (uint)c.A2);
+                c.Caller.Shutdown((uint)c.A2);
                 return 0;
             default:
                 return XenErrno.ENOSYS.ToResult();
@@ -77,44 +80,29 @@ internal static class SchedOpCall
         if (c.Vcpu is not { } v)
             return XenErrno.EINVAL.ToResult();
         ulong timeout = c.Abi == Abi.X64 ? c.A1 : c.A1 | (c.A2 << 32);
-        v.SingleshotTimer = timeout == 0 ? null : timeout;
+        v.SingleshotTimer = timeout == 0 ? null : IsHuge(timeout, c.Xen.VirtualNanoseconds) ? c.Xen.VirtualNanoseconds + HugeTimeout : timeout;
         c.Xen.SchedulePending |= timeout != 0;
         return 0;
     }
 
-    public static CallDescription AboutTimer(HypercallCall c) => Call(null, Arg("timeout", c.Abi == Abi.X64 ? c.A1 : c.A1 | (c.A2 << 32)));
+    /// <summary>Negative, or 13 days away: what Linux asks for when it has nothing to wait for, or its clock wrapped. It is called soon.</summary>
+    private static bool IsHuge(ulong timeout, ulong now)
+    {
+        long offset = (long)(timeout - now);
+        return (long)timeout < 0 || (offset > 0 && (uint)(offset >> 50) != 0);
+    }
 
-    /// <summary>sched_pin_override: to processor 0, the only one; a number below 0 takes it back.</summary>
-    private static long PinOverride(HypercallCall c, VirtualAddress arg)
+    /// <summary>vcpu_temporary_affinity: to the one processor there is, or back (a negative number).</summary>
+    private static XenErrno PinOverride(HypercallCall c, VirtualAddress arg)
     {
         if (!c.Caller.IsHardwareDomain)
-            return XenErrno.EPERM.ToResult();
+            return XenErrno.EPERM;
         if (!c.Memory.TryReadStruct(arg, out int cpu))
-            return XenErrno.EFAULT.ToResult();
-        return cpu > 0 ? XenErrno.EINVAL.ToResult() : 0;
+            return XenErrno.EFAULT;
+        return cpu > 0 ? XenErrno.EINVAL : XenErrno.None;
     }
 
-    internal static void Shutdown(Domain d, uint reason)
-    {
-        if (d.IsHardwareDomain)
-        {
-            // RELEASE-4.0.4 and stable-4.17 xen/common/shutdown.c: dom0_shutdown / hwdom_shutdown.
-            bool v40 = d.Xen.Profile.Release == XenRelease.V4_0;
-            string who = v40 ? "Domain 0" : "Hardware Dom0";
-            string text = (ShutdownReason)reason switch
-            {
-                ShutdownReason.poweroff => $"{who} halted: halting machine{(v40 ? "." : "")}",
-                ShutdownReason.crash => $"{who} crashed: rebooting machine in 5 seconds.",
-                ShutdownReason.reboot => $"{who} shutdown: rebooting machine{(v40 ? "." : "")}",
-                ShutdownReason.watchdog when !v40 => $"{who} shutdown: watchdog rebooting machine",
-                ShutdownReason.soft_reset when !v40 => "Hardware domain 0 did unsupported soft reset, rebooting.",
-                _ => $"{who} shutdown (unknown reason {reason}): rebooting machine{(v40 ? "." : "")}",
-            };
-            d.Xen.Log(Public.Events.LogLevel.Error, text);
-        }
-
-        d.Shutdown(reason);
-    }
+    public static CallDescription AboutTimer(HypercallCall c) => Call(null, Arg("timeout", c.Abi == Abi.X64 ? c.A1 : c.A1 | (c.A2 << 32)));
 
     private static long Block(HypercallCall c)
     {

@@ -12,6 +12,8 @@ namespace XenSim.Hypervisor.Hypercalls;
 /// </remarks>
 internal static class TrapCallbacks
 {
+    public const byte NmiVector = 2;
+
     public static long SetTrapTable(HypercallCall c)
     {
         if (c.Vcpu is not { } v)
@@ -68,8 +70,11 @@ internal static class TrapCallbacks
                 switch ((CallbackType)u.Type)
                 {
                     case CallbackType.nmi:
-                        v.NmiCallback = default;
+                        v.TrapTable[NmiVector] = default;
                         return 0;
+                    case CallbackType.sysenter_deprecated when !Is40(c):
+                    case CallbackType.syscall when !Is40(c) && c.Abi == Abi.X32:
+                        return XenErrno.ENOSYS.ToResult();
                     case CallbackType.@event or CallbackType.failsafe or CallbackType.syscall or CallbackType.syscall32
                         or CallbackType.sysenter or CallbackType.sysenter_deprecated:
                         return XenErrno.EINVAL.ToResult();
@@ -78,7 +83,7 @@ internal static class TrapCallbacks
                 }
 
             default:
-                return XenErrno.ENOSYS.ToResult();
+                return (c.Abi == Abi.X32 && !Is40(c) ? XenErrno.EINVAL : XenErrno.ENOSYS).ToResult();
         }
     }
 
@@ -97,10 +102,9 @@ internal static class TrapCallbacks
             case Public.Numbers.NmiOp.register_callback:
                 if (!c.Memory.TryReadRecord(new VirtualAddress(c.A2), c.Abi, out XennmiCallback n))
                     return XenErrno.EFAULT.ToResult();
-                v.NmiCallback = new GuestCallback(KernelCs(v.Domain), n.HandlerAddress, false);
-                return 0;
+                return RegisterNmi(v, n.HandlerAddress);
             case Public.Numbers.NmiOp.unregister_callback:
-                v.NmiCallback = default;
+                v.TrapTable[NmiVector] = default;
                 return 0;
             default:
                 return XenErrno.ENOSYS.ToResult();
@@ -129,6 +133,18 @@ internal static class TrapCallbacks
     /// <summary>fixup_guest_stack_selector: left alone when the kernel runs in ring 0.</summary>
     public static ushort FixStackSelector(Domain d, ushort selector) => d.KernelRing == 0 ? selector : FixSelector(d, selector);
 
+    private static bool Is40(HypercallCall c) => c.Xen.Profile.Release == XenRelease.V4_0;
+
+    /// <summary>register_guest_nmi_callback: an entry of the trap table that masks events.</summary>
+    private static long RegisterNmi(Vcpu v, ulong address)
+    {
+        const byte masksEvents = 4;
+        if (v.Domain.Xen.Profile.Release != XenRelease.V4_0 && !IsCanonical(address))
+            return XenErrno.EINVAL.ToResult();
+        v.TrapTable[NmiVector] = new GuestTrap(KernelCs(v.Domain), address, masksEvents);
+        return 0;
+    }
+
     private static bool IsCanonical(ulong address) => (long)(address << 16) >> 16 == (long)address;
 
     private static long Register(HypercallCall c, Vcpu v, in CallbackRegister r)
@@ -138,6 +154,8 @@ internal static class TrapCallbacks
         ushort cs = compat ? FixSelector(v.Domain, (ushort)r.Cs) : KernelCs(v.Domain);
         if (!compat && !IsCanonical(r.Address))
             return XenErrno.EINVAL.ToResult();
+        if (compat && (CallbackType)r.Type == CallbackType.syscall && !Is40(c))
+            return XenErrno.ENOSYS.ToResult();
         GuestCallback callback = new(cs, r.Address, masks);
         switch ((CallbackType)r.Type)
         {
@@ -157,8 +175,9 @@ internal static class TrapCallbacks
                 v.SysenterCallback = callback;
                 return 0;
             case CallbackType.nmi:
-                v.NmiCallback = callback;
-                return 0;
+                return RegisterNmi(v, r.Address);
+            case CallbackType.sysenter_deprecated when !Is40(c):
+                return XenErrno.ENOSYS.ToResult();
             case CallbackType.sysenter_deprecated or CallbackType.sysenter or CallbackType.syscall or CallbackType.syscall32:
                 return XenErrno.EINVAL.ToResult();
             default:

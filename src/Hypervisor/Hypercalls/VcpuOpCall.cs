@@ -13,6 +13,9 @@ namespace XenSim.Hypervisor.Hypercalls;
 internal static class VcpuOpCall
 {
     private const ulong Millisecond = 1_000_000;
+
+    /// <summary>STIME_DELTA_MAX.</summary>
+    private const ulong LongestPeriod = long.MaxValue >> 2;
     private const uint MaxVirtCpus = 8192;
 
     public static long Do(HypercallCall c)
@@ -70,7 +73,9 @@ internal static class VcpuOpCall
                 v.Kick();
                 return 0;
             case VcpuOp.get_physid:
-                return XenErrno.EINVAL.ToResult();
+                // Only one processor comes up, so dom0's vCPUs are pinned to it: APIC ID 0, ACPI ID 0.
+                return !c.Caller.IsHardwareDomain ? XenErrno.EINVAL.ToResult()
+                    : c.Memory.TryWriteStruct(arg, 0UL) ? 0 : XenErrno.EFAULT.ToResult();
             case VcpuOp.register_vcpu_time_memory_area when !v40:
                 if (!c.Memory.TryReadRecord(arg, c.Abi, out VcpuRegisterMemoryArea time))
                     return XenErrno.EFAULT.ToResult();
@@ -92,18 +97,18 @@ internal static class VcpuOpCall
     {
         if (!v.VcpuInfo.Exists)
             return XenErrno.EINVAL.ToResult();
-        if (v.IsInitialised)
-            return XenErrno.EEXIST.ToResult();
         if (c.Caller.IsHvm)
-            return VcpuHvmContext.Set(v, c.Memory, arg).ToResult();
-        return c.Memory.TryReadRecord(arg, c.Abi, out VcpuGuestContext context) ? VcpuContext.Set(v, context).ToResult() : XenErrno.EFAULT.ToResult();
+            return (v.IsInitialised ? XenErrno.EEXIST : VcpuHvmContext.Set(v, c.Memory, arg)).ToResult();
+        if (!c.Memory.TryReadRecord(arg, c.Abi, out VcpuGuestContext context))
+            return XenErrno.EFAULT.ToResult();
+        return (v.IsInitialised ? XenErrno.EEXIST : VcpuContext.Set(v, context)).ToResult();
     }
 
     private static long SetPeriodic(HypercallCall c, Vcpu v, VirtualAddress arg)
     {
         if (!c.Memory.TryReadStruct(arg, out VcpuSetPeriodicTimer p))
             return XenErrno.EFAULT.ToResult();
-        if (p.PeriodNs < Millisecond)
+        if (p.PeriodNs < Millisecond || (c.Xen.Profile.Release != XenRelease.V4_0 && p.PeriodNs > LongestPeriod))
             return XenErrno.EINVAL.ToResult();
         v.PeriodicPeriod = p.PeriodNs;
         v.PeriodicNext = c.Xen.VirtualNanoseconds + p.PeriodNs;
@@ -116,7 +121,8 @@ internal static class VcpuOpCall
             return XenErrno.EINVAL.ToResult();
         if (!c.Memory.TryReadRecord(arg, c.Abi, out VcpuSetSingleshotTimer t))
             return XenErrno.EFAULT.ToResult();
-        if (((SingleshotTimerFlags)t.Flags & SingleshotTimerFlags.future) != 0 && t.TimeoutAbsNs < c.Xen.VirtualNanoseconds)
+        bool past = t.TimeoutAbsNs < c.Xen.VirtualNanoseconds;
+        if (past && c.Xen.Profile.Release == XenRelease.V4_0 && ((SingleshotTimerFlags)t.Flags & SingleshotTimerFlags.future) != 0)
             return XenErrno.ETIME.ToResult();
         v.SingleshotTimer = t.TimeoutAbsNs;
         c.Xen.SchedulePending = true;
@@ -126,7 +132,11 @@ internal static class VcpuOpCall
     /// <summary>map_vcpu_info: the old contents move, and the guest is told to look at everything.</summary>
     private static XenErrno RegisterInfo(HypercallCall c, Vcpu v, in VcpuRegisterVcpuInfo r)
     {
-        if (r.Offset > 4096 - SharedInfoLayout.VcpuInfoSize || v.VcpuInfoRegistered || (v != c.Vcpu && (v.PauseFlags & PauseFlags.Down) == 0))
+        uint alignment = c.Abi == Abi.X64 ? 8u : 4u;
+        bool v40 = c.Xen.Profile.Release == XenRelease.V4_0;
+        if (r.Offset > 4096 - SharedInfoLayout.VcpuInfoSize || (!v40 && r.Offset % alignment != 0))
+            return v40 ? XenErrno.EINVAL : XenErrno.ENXIO;
+        if (v.VcpuInfoRegistered || (v != c.Vcpu && (v.PauseFlags & PauseFlags.Down) == 0))
             return XenErrno.EINVAL;
         Mfn mfn = c.Caller.GfnToMfn(new Gfn(r.Mfn));
         if (c.Xen.PageTypes.GetPageAndType(mfn, c.Caller, PageType.PGT_writable_page) != XenErrno.None)

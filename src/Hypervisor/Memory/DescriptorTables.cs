@@ -84,6 +84,8 @@ public static class DescriptorTables
         uint b = (uint)(descriptor >> 32);
         if ((b & Present) == 0)
             return true;
+        if ((b & System) == 0 && owner.Host64 && (b & TypeMask) == 0 && xen.Profile.Release != XenRelease.V4_0)
+            return true;
         uint dpl = Math.Max((b >> 13) & 3, (uint)owner.KernelRing);
         b = (b & ~DplMask) | (dpl << 13);
         bool good = (b & System) == 0
@@ -118,8 +120,7 @@ public static class DescriptorTables
     }
 
     private static bool GateSelectorOkay(Domain owner, ushort selector)
-        => (selector & ~3) == 0 || (selector >> 3) < FirstReservedByte >> 3
-            || selector == (owner.Is32BitPv ? 0xE019 : 0xE033) || selector == (owner.Is32BitPv ? 0xE02B : 0xE023);
+        => (selector >> 3) < FirstReservedByte >> 3 || selector == Hypercalls.TrapCallbacks.KernelCs(owner) || (selector & 4) != 0;
 
     private static bool CheckSegment64(Domain owner, ref uint a, ref uint b)
     {

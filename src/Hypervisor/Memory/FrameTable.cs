@@ -16,6 +16,7 @@ public sealed class FrameTable
     {
         Memory = memory;
         _pages = new PageInfo[memory.FrameCount];
+        MaxPage = memory.FrameCount;
         Allocator = new FrameAllocator(memory.FrameCount, reservedBelow);
     }
 
@@ -30,8 +31,11 @@ public sealed class FrameTable
     /// <summary>The entry of a frame that exists (<see cref="IsValid"/>).</summary>
     public ref PageInfo this[Mfn mfn] => ref _pages[mfn.Value];
 
+    /// <summary>max_page: frames from here on are no RAM by the firmware's map.</summary>
+    public ulong MaxPage { get; internal set; }
+
     /// <summary>mfn_valid: RAM that has a frame-table entry.</summary>
-    public bool IsValid(Mfn mfn) => mfn.Value < (ulong)_pages.Length;
+    public bool IsValid(Mfn mfn) => mfn.Value < MaxPage;
 
     /// <summary>get_page: takes a general reference if the frame exists and belongs to <paramref name="owner"/>.</summary>
     public bool TryGetPage(Mfn mfn, DomainId owner)

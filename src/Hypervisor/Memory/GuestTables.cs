@@ -19,6 +19,9 @@ public static class GuestTables
         XenErrno errno = v.Domain.Xen.PageTypes.GetPageAndType(mfn, v.Domain, BaseTableType(v.Domain));
         if (errno != XenErrno.None)
             return XenErrno.EINVAL;
+        if (v.Domain.ShowsM2pOnLoad)
+            v.Domain.Xen.Mappings.ShowM2p(mfn);
+        InvalidateLdt(v);
         Mfn old = v.GuestTable;
         v.GuestTable = mfn;
         LoadCr3(v);
@@ -30,8 +33,12 @@ public static class GuestTables
     /// <summary>MMUEXT_NEW_USER_BASEPTR. Frame 0 removes the user table.</summary>
     public static XenErrno NewUserBase(Vcpu v, Mfn mfn)
     {
+        if (mfn == v.GuestTableUser)
+            return XenErrno.None;
         if (mfn.Value != 0 && v.Domain.Xen.PageTypes.GetPageAndType(mfn, v.Domain, PageType.PGT_l4_page_table) != XenErrno.None)
             return XenErrno.EINVAL;
+        if (mfn.Value != 0 && v.Domain.HasStrictM2p && v.Domain.Xen.Profile.Release != XenRelease.V4_0)
+            v.Domain.Xen.Mappings.HideM2p(mfn);
         Mfn old = v.GuestTableUser;
         v.GuestTableUser = mfn.Value == 0 ? Mfn.Invalid : mfn;
         if (old != Mfn.Invalid)
@@ -107,7 +114,7 @@ public static class GuestTables
     {
         for (int i = 0; i < v.GdtFrames.Count; i++)
         {
-            v.Domain.Xen.Mappings.MapInWindow(v.Domain.PerDomain, v.Id, i, 0, 0);
+            v.Domain.Xen.Mappings.ClearGdtPage(v.Domain.PerDomain, v.Id, i);
             v.Domain.Xen.PageTypes.PutPageAndType(v.GdtFrames[i]);
         }
 

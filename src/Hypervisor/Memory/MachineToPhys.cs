@@ -15,12 +15,13 @@ public sealed class MachineToPhys
     private readonly PhysicalMemory _memory;
     private readonly bool _wide;
 
-    internal MachineToPhys(FrameTable frames, bool host64)
+    /// <param name="unset">What the table is filled with before a frame has a number: 0x55, in 4.17 INVALID_M2P_ENTRY's ones.</param>
+    internal MachineToPhys(FrameTable frames, bool host64, byte unset)
     {
         _memory = frames.Memory;
         _wide = host64;
-        Frames = host64 ? Allocate(frames, 8) : [];
-        CompatFrames = Allocate(frames, 4);
+        Frames = host64 ? Allocate(frames, 8, unset) : [];
+        CompatFrames = Allocate(frames, 4, unset);
     }
 
     /// <summary>First frames of the 2 MiB pages of the table of 8-byte entries; empty on a 32-bit hypervisor.</summary>
@@ -53,7 +54,7 @@ public sealed class MachineToPhys
     private Span<byte> At(IReadOnlyList<Mfn> superpages, ulong offset)
         => _memory.Writable(superpages[(int)(offset >> 21)].Value + (offset >> 12 & (FramesPerSuperpage - 1)))[(int)(offset & 0xFFF)..];
 
-    private static List<Mfn> Allocate(FrameTable frames, ulong entrySize)
+    private static List<Mfn> Allocate(FrameTable frames, ulong entrySize, byte unset)
     {
         List<Mfn> superpages = [];
         for (ulong bytes = 0; bytes < frames.FrameCount * entrySize; bytes += FramesPerSuperpage * PhysicalMemory.FrameSize)
@@ -65,7 +66,7 @@ public sealed class MachineToPhys
                 Mfn mfn = new(first.Value + i);
                 frames.AssignToXen(mfn);
                 frames[mfn].Owner = DomainId.Xen.Value;
-                frames.Memory.Writable(mfn.Value).Fill(0x55);
+                frames.Memory.Writable(mfn.Value).Fill(unset);
             }
 
             superpages.Add(first);

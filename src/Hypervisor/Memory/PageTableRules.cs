@@ -63,7 +63,7 @@ public sealed class PageTableRules
         if (domain.Is32BitPv)
             return level == 3 ? entry | Pte.User | Pte.Writable : entry;
         if (level > 1)
-            return entry | Pte.User;
+            return entry | Pte.User | (level == 4 && _xen.Profile.Release != XenRelease.V4_0 ? Pte.Accessed : 0);
         if ((entry & Pte.User) == 0)
             entry |= Pte.GuestKernel | Pte.User;
         return (entry & Pte.GuestKernel) == 0 ? entry | Pte.Global : entry;
@@ -96,7 +96,7 @@ public sealed class PageTableRules
             ulong entry = _types.ReadEntry(table, slot);
             XenErrno errno = level == 3 && domain.Is32BitPv && slot == 3 && (entry & Pte.Present) == 0
                 ? XenErrno.EINVAL
-                : GetFromEntry(domain, domain, level, table, slot, entry);
+                : GetFromEntry(domain, domain, level, table, slot, ref entry);
             if (errno != XenErrno.None)
             {
                 GiveBack(table, domain, level, slot, paeXenL2);
@@ -104,7 +104,7 @@ public sealed class PageTableRules
             }
 
             ulong adjusted = Adjust(domain, level, entry);
-            if (adjusted != entry)
+            if (adjusted != _types.ReadEntry(table, slot))
                 _types.WriteEntry(table, slot, adjusted);
         }
 
@@ -123,15 +123,15 @@ public sealed class PageTableRules
     internal void Invalidate(Mfn table, Domain domain, int level)
         => GiveBack(table, domain, level, Pte.EntriesPerTable, _frames[table].Has(PageFlags.PaeXenL2));
 
-    /// <summary>get_page_from_l*e: the references that one entry takes.</summary>
-    internal XenErrno GetFromEntry(Domain domain, Domain frameOwner, int level, Mfn table, int slot, ulong entry)
+    /// <summary>get_page_from_l*e: the references that one entry takes. An entry of I/O memory comes back with the flags that Xen forces on it.</summary>
+    internal XenErrno GetFromEntry(Domain domain, Domain frameOwner, int level, Mfn table, int slot, ref ulong entry)
     {
         if ((entry & Pte.Present) == 0)
             return XenErrno.None;
         ulong bad = entry & DisallowMask(domain, level);
         if (bad != 0)
             return _types.Refuse(domain, table, XenErrno.EINVAL, $"Bad L{level} flags {Pte.FlagWord(bad):x}");
-        return level == 1 ? GetFromL1(domain, frameOwner, table, entry) : GetFromUpper(domain, level, table, slot, entry);
+        return level == 1 ? GetFromL1(domain, frameOwner, table, ref entry) : GetFromUpper(domain, level, table, slot, entry);
     }
 
     /// <summary>put_page_from_l*e.</summary>
@@ -151,15 +151,11 @@ public sealed class PageTableRules
     /// <summary>put_page_from_l1e: a writable mapping of another, translated domain's page takes no type reference (paging_mode_external).</summary>
     private bool CountsAsWritable(Domain mapper, ushort owner) => mapper.Id.Value == owner || _xen.FindDomain(new DomainId(owner)) is not { IsHvm: true };
 
-    private XenErrno GetFromL1(Domain domain, Domain frameOwner, Mfn table, ulong entry)
+    private XenErrno GetFromL1(Domain domain, Domain frameOwner, Mfn table, ref ulong entry)
     {
         Mfn mfn = new(Pte.FrameOf(entry));
         if (!_frames.IsValid(mfn) || _frames[mfn].Owner == DomainId.Io.Value)
-        {
-            return frameOwner.Io.Frames.Contains(mfn.Value, mfn.Value)
-                ? XenErrno.None
-                : _types.Refuse(domain, table, _xen.Profile.MmioForbidden, $"Non-privileged ({frameOwner.Id.Value}) attempt to map I/O space {mfn.Value:x8}");
-        }
+            return GetIoMemory(domain, frameOwner.Id == DomainId.Io ? domain : frameOwner, table, mfn, ref entry);
 
         Domain owner = frameOwner;
         if (_frames[mfn].Owner != frameOwner.Id.Value)
@@ -177,6 +173,28 @@ public sealed class PageTableRules
             : WrongOwner(domain, frameOwner, mfn, entry);
     }
 
+    /// <summary>What 4.17 does not let be cached or, if Xen works on it itself, written, it maps otherwise than it was asked.</summary>
+    private XenErrno GetIoMemory(Domain domain, Domain frameOwner, Mfn table, Mfn mfn, ref ulong entry)
+    {
+        if (!frameOwner.Io.Frames.Contains(mfn.Value, mfn.Value) || !domain.Io.Frames.Contains(mfn.Value, mfn.Value))
+        {
+            XenErrno errno = mfn.Value == Pte.AddressMask >> 12 ? XenErrno.EINVAL : _xen.Profile.MmioForbidden;
+            return _types.Refuse(domain, table, errno, $"Non-privileged ({frameOwner.Id.Value}) attempt to map I/O space {mfn.Value:x8}");
+        }
+
+        if (_xen.Profile.Release == XenRelease.V4_0)
+            return XenErrno.None;
+        if ((entry & Pte.Writable) != 0 && _xen.ReadOnlyMmio.Contains(mfn.Value, mfn.Value))
+            entry &= ~Pte.Writable;
+        entry = (entry & CacheBits) switch
+        {
+            0 => entry | Pte.Pwt | Pte.Pcd,
+            Pte.Pwt or Pte.Pwt | Pte.PageSize => (entry | Pte.Pcd) & ~Pte.PageSize,
+            _ => entry,
+        };
+        return XenErrno.None;
+    }
+
     private XenErrno WrongOwner(Domain domain, Domain frameOwner, Mfn mfn, ulong entry)
         => _types.Refuse(domain, mfn, _xen.Profile.WrongOwner,
             $"Error getting mfn {mfn.Value:x} (pfn {_xen.M2p.Get(mfn).Value:x}) from L1 entry {entry:x16} for l1e_owner={domain.Id.Value}, pg_owner={frameOwner.Id.Value}");
@@ -188,7 +206,8 @@ public sealed class PageTableRules
             return _types.Refuse(domain, table, XenErrno.EINVAL, "attempt to map superpage without allowsuperpage flag in hypervisor");
         bool paeXenL2 = level == 3 && domain.Is32BitPv && slot == 3;
         PageType wanted = (PageType)(level - 1);
-        if (mfn == table || (_frames.IsValid(mfn) && _frames[mfn].Owner == domain.Id.Value && _frames[mfn].Type == (PageType)level && _frames[mfn].TypeCount > 0))
+        bool linear = level < 3 || !domain.IsCompat || _xen.Profile.Release == XenRelease.V4_0;
+        if (linear && (mfn == table || (_frames.IsValid(mfn) && _frames[mfn].Owner == domain.Id.Value && _frames[mfn].Type == (PageType)level && _frames[mfn].TypeCount > 0)))
             return GetLinear(domain, level, table, mfn, entry);
         return _types.GetPageAndType(mfn, domain, wanted, paeXenL2);
     }

@@ -53,12 +53,13 @@ internal static class PageTableUpdate
         if (present && (entry & rules.DisallowMask(tableOwner, level)) != 0)
             return xen.PageTypes.Refuse(tableOwner, table, XenErrno.EINVAL, $"Bad L{level} flags {Pte.FlagWord(entry & rules.DisallowMask(tableOwner, level)):x}");
 
-        // Same frame, presence (and for L1 write permission): only flags change, references stay.
-        ulong compared = Pte.AddressMask | Pte.Present | (level == 1 ? Pte.Writable : 0);
-        bool sameFrame = present && (old & compared) == (entry & compared);
+        // Flags that may change without a second look: the references stay what they are.
+        bool sameFrame = present && ((old ^ entry) & ~MayChange(xen, level)) == 0;
+        if (v40 && level > 1)
+            sameFrame = present && ((old ^ entry) & (Pte.AddressMask | Pte.Present)) == 0;
         if (!sameFrame)
         {
-            XenErrno errno = rules.GetFromEntry(tableOwner, frameOwner, level, table, slot, entry);
+            XenErrno errno = rules.GetFromEntry(tableOwner, frameOwner, level, table, slot, ref entry);
             if (errno != XenErrno.None)
                 return errno;
         }
@@ -72,5 +73,14 @@ internal static class PageTableUpdate
         if (level > 1)
             tableOwner.FlushTlbs();
         return XenErrno.None;
+    }
+
+    /// <summary>FASTPATH_FLAG_WHITELIST of 4.17 (upper entries of a kernel with linear page tables may not become writable so); 4.0 looks at frame, presence and, in L1, write permission.</summary>
+    private static ulong MayChange(Xen xen, int level)
+    {
+        const ulong available = 0xE00, availableHigh = 0x7FF0_0000_0000_0000;
+        if (xen.Profile.Release == XenRelease.V4_0)
+            return ~(Pte.AddressMask | Pte.Present | (level == 1 ? Pte.Writable : 0));
+        return Pte.NoExecute | availableHigh | available | Pte.Global | Pte.Dirty | Pte.Accessed | Pte.User;
     }
 }

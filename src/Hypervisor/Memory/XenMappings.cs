@@ -27,6 +27,13 @@ public sealed class XenMappings
 
     private const int M2pSlot = 256;
     private const int PerDomainSlot = 260;
+    private const int TextSlot = 261;
+    private const int DirectMapSlot = 262;
+
+    /// <summary>XEN_VIRT_START: slot of its L3, and where Xen's image lies in the gigabyte there. Its 2 MiB pages: text, data, heap start.</summary>
+    private const int TextL3Slot40 = 0x32;
+    private const int TextL3Slot417 = 0x141;
+    private const int ImagePages = 4;
     private const int VcpuShift = 17;
     private const int LdtOffset = 64 * 1024;
     private const ulong Table = Pte.Present | Pte.Writable | Pte.Accessed | Pte.Dirty;
@@ -44,6 +51,9 @@ public sealed class XenMappings
     private readonly Xen _xen;
     private readonly FrameTable _frames;
     private readonly Mfn _m2pL3;
+    private readonly Mfn _textL3;
+    private readonly Mfn _directMapL3;
+    private readonly Mfn _zeroPage;
     private readonly Mfn[] _gdtPages = new Mfn[2];
     private readonly Mfn[] _xenL1s32 = new Mfn[3];
     private readonly List<Mfn> _frameTable32 = [];
@@ -53,9 +63,17 @@ public sealed class XenMappings
         _xen = xen;
         _frames = xen.Frames;
         if (xen.Options.Host64)
+        {
             _m2pL3 = BuildM2pTables();
+            _textL3 = BuildTextTables();
+            _directMapL3 = BuildDirectMap();
+        }
         else
+        {
             BuildTables32();
+        }
+
+        _zeroPage = AllocateXenFrame();
         _gdtPages[0] = BuildGdtPage(compat: !xen.Options.Host64);
         _gdtPages[1] = xen.Options.Host64 ? BuildGdtPage(compat: true) : _gdtPages[0];
     }
@@ -121,7 +139,15 @@ public sealed class XenMappings
 
     /// <summary>Puts Xen's GDT page into a vCPU's window.</summary>
     internal void MapXenGdt(PerDomainArea area, int vcpu, bool compat)
-        => MapInWindow(area, vcpu, DescriptorTables.FirstReservedPage, _gdtPages[compat ? 1 : 0].Value, Table);
+    {
+        for (int page = 0; page < DescriptorTables.FirstReservedPage; page++)
+            ClearGdtPage(area, vcpu, page);
+        MapInWindow(area, vcpu, DescriptorTables.FirstReservedPage, _gdtPages[compat ? 1 : 0].Value, Table);
+    }
+
+    /// <summary>pv_destroy_gdt of 4.17: pages of a GDT that the guest has not set read as zeroes; 4.0 leaves them out.</summary>
+    internal void ClearGdtPage(PerDomainArea area, int vcpu, int page)
+        => MapInWindow(area, vcpu, page, _zeroPage.Value, _xen.Profile.Release == XenRelease.V4_0 ? 0 : Pte.Present | Pte.Accessed | Pte.Dirty);
 
     /// <summary>Maps frame <paramref name="frame"/> (or nothing) at page <paramref name="page"/> of a vCPU's window: GDT 0-13, LDT 16-31.</summary>
     internal void MapInWindow(PerDomainArea area, int vcpu, int page, ulong frame, ulong flags)
@@ -143,9 +169,18 @@ public sealed class XenMappings
     {
         for (int slot = PageTableRules.FirstXenSlot; slot <= PageTableRules.LastXenSlot; slot++)
             Write(l4, slot, 0);
-        Write(l4, M2pSlot, Pte.Make(_m2pL3.Value, UserTable));
+        if (domain.IsCompat || _xen.Profile.Release == XenRelease.V4_0 || domain.HasStrictM2p)
+            ShowM2p(l4);
         Write(l4, PerDomainSlot, Pte.Make(domain.PerDomain.L3.Value, Table));
+        Write(l4, TextSlot, Pte.Make(_textL3.Value, Table));
+        Write(l4, DirectMapSlot, Pte.Make(_directMapL3.Value, Table));
     }
+
+    /// <summary>fill_ro_mpt: the machine-to-physical table becomes visible under an L4.</summary>
+    internal void ShowM2p(Mfn l4) => Write(l4, M2pSlot, Pte.Make(_m2pL3.Value, UserTable));
+
+    /// <summary>zap_ro_mpt.</summary>
+    internal void HideM2p(Mfn l4) => Write(l4, M2pSlot, 0);
 
     /// <summary>Xen's entries in the last L2 of a PAE guest.</summary>
     internal void InitPaeL2(Mfn l2, Mfn l3, Domain domain)
@@ -188,6 +223,26 @@ public sealed class XenMappings
                 Write(l2, j, Pte.Make(superpages[i + j].Value, UserTable | Pte.Dirty | Pte.PageSize | Pte.NoExecute));
         }
 
+        return l3;
+    }
+
+    /// <summary>Xen's own text and data, which a guest can see to be present by the error code of its page fault.</summary>
+    private Mfn BuildTextTables()
+    {
+        Mfn l3 = AllocateXenFrame();
+        Mfn l2 = AllocateXenFrame();
+        Write(l3, _xen.Profile.Release == XenRelease.V4_0 ? TextL3Slot40 : TextL3Slot417, Pte.Make(l2.Value, Table));
+        for (ulong page = 1; page <= ImagePages; page++)
+            Write(l2, (int)page, (page << 21) | Table | Pte.PageSize | Pte.Global);
+        return l3;
+    }
+
+    /// <summary>DIRECTMAP_VIRT_START: the machine's memory in pages of 1 GiB.</summary>
+    private Mfn BuildDirectMap()
+    {
+        Mfn l3 = AllocateXenFrame();
+        for (ulong gigabyte = 0; gigabyte < Math.Min((_frames.FrameCount + 0x3_FFFF) >> 18, Pte.EntriesPerTable); gigabyte++)
+            Write(l3, (int)gigabyte, (gigabyte << 30) | Table | Pte.PageSize | Pte.Global | Pte.NoExecute);
         return l3;
     }
 

@@ -221,7 +221,7 @@ public sealed class Scheduler
             if (d.IsShuttingDown || d.IsDying)
                 continue;
             deadline = Math.Min(deadline, d.Platform?.Deadline ?? ulong.MaxValue);
-            deadline = Math.Min(deadline, d.Watchdogs.Next);
+            deadline = Math.Min(deadline, d.Watchdogs.Next ?? ulong.MaxValue);
             foreach (Vcpu v in d.Vcpus)
             {
                 if (v.State is VcpuState.Offline or VcpuState.Crashed)
@@ -245,7 +245,7 @@ public sealed class Scheduler
         foreach (Domain d in _xen.Domains)
         {
             d.Platform?.Fire(now);
-            d.Watchdogs.Bark(now);
+            d.Watchdogs.Fire(now);
             foreach (Vcpu v in d.Vcpus)
             {
                 v.Apic?.Fire(now);

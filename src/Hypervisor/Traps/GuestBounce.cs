@@ -10,6 +10,12 @@ namespace XenSim.Hypervisor.Traps;
 internal static class GuestBounce
 {
     private const ulong InterruptFlag = 1 << 9;
+    private const ulong IoplMask = 3 << 12;
+
+    // HYPERVISOR_VIRT_START and _END, and what a frame may need above the end.
+    private const ulong XenStart = 0xFFFF_8000_0000_0000;
+    private const ulong XenEnd = 0xFFFF_8800_0000_0000;
+    private const ulong StackHeadroom = 7 * 8;
 
     // AC, VM, RF, NT, TF on 64 bits; without AC on 32.
     private const ulong ClearedFlags64 = 1 << 18 | ClearedFlags32;
@@ -22,10 +28,13 @@ internal static class GuestBounce
         Enter(v, new GuestCallback(t.Cs, t.Address, t.MasksEvents), errorCode);
     }
 
-    /// <summary>Enters a callback; a null or unreachable one crashes the domain, as in Xen.</summary>
-    public static void Enter(Vcpu v, GuestCallback to, uint? errorCode = null)
+    /// <summary>Enters a callback. One that cannot be reached crashes the domain, as in Xen.</summary>
+    public static void Enter(Vcpu v, GuestCallback to, uint? errorCode = null) => Enter(v, to, errorCode, segments: false);
+
+    private static void Enter(Vcpu v, GuestCallback to, uint? errorCode, bool segments)
     {
-        if (to.Address == 0 || !(v.Domain.Is32BitPv ? Enter32(v, to, errorCode) : Enter64(v, to, errorCode)))
+        bool entered = v.Domain.Is32BitPv ? Enter32(v, to, errorCode, segments) : Enter64(v, to, errorCode, segments);
+        if (!entered)
             v.Domain.Crash(v, "domain_crash_sync called from entry.S");
     }
 
@@ -47,7 +56,14 @@ internal static class GuestBounce
             GuestTime.WriteStaleCopies(v);
     }
 
-    private static bool Enter64(Vcpu v, GuestCallback to, uint? errorCode)
+    /// <summary>
+    /// The failsafe callback, for a data segment or a frame that cannot be loaded on the way out: the frame holds DS, ES, FS, GS as the guest
+    /// wanted them, below RCX and R11 of a 64-bit one.
+    /// </summary>
+    /// <remarks>RELEASE-4.0.4 entry.S: failsafe_callback; RELEASE-4.0.4 and stable-4.17 xen/arch/x86/domain.c: load_segments.</remarks>
+    public static void Failsafe(Vcpu v) => Enter(v, v.FailsafeCallback, null, segments: true);
+
+    private static bool Enter64(Vcpu v, GuestCallback to, uint? errorCode, bool segments)
     {
         VirtualCpu cpu = v.Cpu;
         ulong cs = cpu.GetSegment(SegmentName.Cs).Selector;
@@ -64,30 +80,48 @@ internal static class GuestBounce
 
         VcpuInfo info = v.VcpuInfo;
         bool masked = info.UpcallMask;
-        Span<ulong> frame = stackalloc ulong[8];
+        Span<ulong> frame = stackalloc ulong[12];
         int n = 0;
         frame[n++] = cpu[Gpr.Rcx];
         frame[n++] = cpu[Gpr.R11];
+        if (segments)
+        {
+            foreach (SegmentName name in GuestSegments.DataSegments)
+                frame[n++] = cpu.GetSegment(name).Selector;
+        }
+
         if (errorCode is { } code)
             frame[n++] = code;
         frame[n++] = cpu.Rip;
         frame[n++] = cs | (masked ? 1UL << 32 : 0);
-        frame[n++] = (cpu.Rflags & ~InterruptFlag) | (masked ? 0 : InterruptFlag);
+        frame[n++] = Flags(v, masked);
         frame[n++] = cpu[Gpr.Rsp];
         frame[n++] = cpu.GetSegment(SegmentName.Ss).Selector;
-        sp = (sp & ~0xFUL) - (ulong)(n * 8);
-        if (!Push(v, sp, System.Runtime.InteropServices.MemoryMarshal.AsBytes(frame[..n])))
+        sp &= ~0xFUL;
+        if (sp is > XenStart and <= XenEnd + StackHeadroom)
+        {
+            cpu.SetSegment(SegmentName.Cs, cpu.GetSegment(SegmentName.Cs) with { Selector = (ushort)cs });
+            return false;
+        }
+
+        if (!Push(v, sp, sizeof(ulong), System.Runtime.InteropServices.MemoryMarshal.AsBytes(frame[..n])))
             return false;
         if (to.MasksEvents)
             info.UpcallMask = true;
-        cpu[Gpr.Rsp] = sp;
+        cpu[Gpr.Rsp] = sp - (ulong)(n * 8);
+        cpu.Rflags = (cpu.Rflags & ~ClearedFlags64) | InterruptFlag;
+        if (to.Address == 0)
+            return false;
         cpu.Rip = to.Address;
-        cpu.Rflags &= ~ClearedFlags64;
+
+        // TRAP_syscall: the way out is SYSRET, unless it cannot take the address.
+        cpu[Gpr.Rcx] = cpu.Rip;
+        cpu[Gpr.R11] = cpu.Rflags;
         GuestSegments.LoadCodeAndStack(v, TrapCallbacks.KernelCs(v.Domain), 0xE02B);
         return true;
     }
 
-    private static bool Enter32(Vcpu v, GuestCallback to, uint? errorCode)
+    private static bool Enter32(Vcpu v, GuestCallback to, uint? errorCode, bool segments)
     {
         VirtualCpu cpu = v.Cpu;
         ushort oldCs = cpu.GetSegment(SegmentName.Cs).Selector;
@@ -95,13 +129,19 @@ internal static class GuestBounce
         bool fromUser = (oldCs & 3) > v.Domain.KernelRing;
         VcpuInfo info = v.VcpuInfo;
         bool masked = info.UpcallMask;
-        Span<uint> frame = stackalloc uint[6];
+        Span<uint> frame = stackalloc uint[10];
         int n = 0;
+        if (segments)
+        {
+            foreach (SegmentName name in GuestSegments.DataSegments)
+                frame[n++] = cpu.GetSegment(name).Selector;
+        }
+
         if (errorCode is { } code)
             frame[n++] = code;
         frame[n++] = (uint)cpu.Rip;
         frame[n++] = oldCs | (masked ? 1u << 16 : 0);
-        frame[n++] = (uint)((cpu.Rflags & ~InterruptFlag) | (masked ? 0 : InterruptFlag));
+        frame[n++] = (uint)Flags(v, masked);
         if (fromUser)
         {
             frame[n++] = (uint)cpu[Gpr.Rsp];
@@ -109,18 +149,37 @@ internal static class GuestBounce
         }
 
         // The stack segment is flat: its base does not count.
-        uint sp = (uint)((fromUser ? v.KernelSp : cpu[Gpr.Rsp]) - (ulong)(n * 4));
-        if (!Push(v, sp, System.Runtime.InteropServices.MemoryMarshal.AsBytes(frame[..n])))
+        uint sp = (uint)(fromUser ? v.KernelSp : cpu[Gpr.Rsp]);
+        if (!Push(v, sp, sizeof(uint), System.Runtime.InteropServices.MemoryMarshal.AsBytes(frame[..n])))
             return false;
         if (to.MasksEvents)
             info.UpcallMask = true;
-        cpu[Gpr.Rsp] = sp;
-        cpu.Rip = (uint)to.Address;
+        cpu[Gpr.Rsp] = (uint)(sp - (n * 4));
         cpu.Rflags &= ~ClearedFlags32;
+        if ((to.Cs & ~3) == 0)
+            return false;
+        cpu.Rip = (uint)to.Address;
         GuestSegments.LoadCodeAndStack(v, to.Cs, fromUser ? (ushort)v.KernelSs : oldSs);
         return true;
     }
 
-    private static bool Push(Vcpu v, ulong address, ReadOnlySpan<byte> frame)
-        => v.Memory.IsGuestRange(address, (ulong)frame.Length) && v.Cpu.TryWrite(new LinearAddress(address), frame, 0, out _, out _);
+    /// <summary>The flags of a frame: IF is the upcall mask's, IOPL the guest's if it asked for that.</summary>
+    private static ulong Flags(Vcpu v, bool masked)
+        => (v.Cpu.Rflags & ~(InterruptFlag | IoplMask)) | (masked ? 0 : InterruptFlag) | (v.HasArchitecturalIopl ? (ulong)v.Iopl << 12 : 0);
+
+    /// <summary>Xen prints the page walk of what it cannot store first: SS in the highest word, of a 32-bit frame the word below it.</summary>
+    private static bool Push(Vcpu v, ulong top, int word, ReadOnlySpan<byte> frame)
+    {
+        ulong mask = word == sizeof(uint) ? uint.MaxValue : ulong.MaxValue;
+        ulong bottom = (top - (ulong)frame.Length) & mask;
+        if (v.Memory.IsGuestRange(bottom, (ulong)frame.Length) && v.Cpu.TryWrite(new LinearAddress(bottom), frame, 0, out _, out _))
+            return true;
+        if (v.Domain.Xen.Profile.Release != Public.XenRelease.V4_0)
+        {
+            foreach (string line in ExecutionState.PageWalk(v, (top - (ulong)(word == sizeof(uint) ? 2 * word : word)) & mask))
+                v.Domain.Xen.Log(Public.Events.LogLevel.Error, line);
+        }
+
+        return false;
+    }
 }

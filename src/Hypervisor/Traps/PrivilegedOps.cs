@@ -15,6 +15,8 @@ namespace XenSim.Hypervisor.Traps;
 internal static class PrivilegedOps
 {
     private const ulong Cr0TaskSwitched = 8;
+    private const ulong TrapFlag = 1 << 8;
+    private const ulong Cr4Osxsave = 1 << 18;
 
     // ud2a; "xen"; cpuid: xen/include/public/arch-x86/xen.h, XEN_CPUID.
     private static ReadOnlySpan<byte> ForcedCpuid => [0x0F, 0x0B, 0x78, 0x65, 0x6E, 0x0F, 0xA2];
@@ -29,34 +31,46 @@ internal static class PrivilegedOps
         return true;
     }
 
-    /// <summary>True: done. False: the exception is the guest's.</summary>
+    /// <summary>True: done, an exception of the emulated instruction's own included. False: the exception is the guest's.</summary>
     public static bool TryEmulate(Vcpu v, in CpuExit exit)
     {
         bool kernel = GuestBounce.InKernel(v);
         switch (exit.Operation)
         {
-            case PrivilegedOperation.In or PrivilegedOperation.Out when GuestIoOkay(v, kernel, (uint)exit.Operand, (uint)exit.Size):
+            case PrivilegedOperation.In or PrivilegedOperation.Out when GuestIoOkay(v, kernel, (uint)exit.Operand, exit.Size):
                 Port(v, exit);
                 break;
-            case PrivilegedOperation.Cli or PrivilegedOperation.Sti when v.Iopl >= (kernel ? 1 : 3):
+            case PrivilegedOperation.Ins or PrivilegedOperation.Outs when StringPorts.Count(v, exit) == 0:
+                break;
+            case PrivilegedOperation.Ins or PrivilegedOperation.Outs when GuestIoOkay(v, kernel, (uint)exit.Operand, exit.Size):
+                return StringPorts.Emulate(v, exit);
+            case PrivilegedOperation.Cli or PrivilegedOperation.Sti when IoplOkay(v, kernel):
                 break;
             case PrivilegedOperation.Cpuid:
                 Cpuid(v, exit.NextRip, forced: false);
                 return true;
+            case PrivilegedOperation.Xsetbv when v.Domain.Xen.Profile.Release != XenRelease.V4_0 && (v.ControlRegisters[4] & Cr4Osxsave) == 0:
+                return Undefined(v);
             case not PrivilegedOperation.None when !kernel:
                 return false;
-            case PrivilegedOperation.Hlt:
+            case PrivilegedOperation.Hlt when v.Domain.KernelRing == 0:
+                // A kernel in ring 0 halts the processor itself.
                 v.Cpu.Rip = exit.NextRip;
-                VcpuInfo info = v.VcpuInfo;
-                info.UpcallMask = false;
-                if (!info.UpcallPending)
+                if (!v.VcpuInfo.UpcallPending)
                     v.Block();
                 return true;
+            case PrivilegedOperation.Rdtsc or PrivilegedOperation.Rdtscp:
+                ulong tsc = v.ReadTsc(v.Cpu.RetiredInstructions);
+                v.Cpu[Gpr.Rax] = (uint)tsc;
+                v.Cpu[Gpr.Rdx] = tsc >> 32;
+                if (exit.Operation == PrivilegedOperation.Rdtscp)
+                    v.Cpu[Gpr.Rcx] = v.TscAux;
+                break;
             case PrivilegedOperation.Clts:
                 v.ControlRegisters[0] &= ~Cr0TaskSwitched;
                 v.Cpu.Cr0 = v.ControlRegisters[0];
                 break;
-            case PrivilegedOperation.MovFromCr:
+            case PrivilegedOperation.MovFromCr when exit.SystemRegister is 0 or 2 or 3 or 4:
                 v.Cpu[(Gpr)exit.GeneralRegister] = ReadCr(v, exit.SystemRegister);
                 break;
             case PrivilegedOperation.MovToCr:
@@ -64,10 +78,16 @@ internal static class PrivilegedOps
                     return false;
                 break;
             case PrivilegedOperation.MovFromDr:
-                v.Cpu[(Gpr)exit.GeneralRegister] = v.Cpu.GetDebugRegister(exit.SystemRegister);
+                if (PvDebug.Read(v, exit.SystemRegister) is not { } debug)
+                    return Undefined(v);
+                v.Cpu[(Gpr)exit.GeneralRegister] = debug;
                 break;
             case PrivilegedOperation.MovToDr:
-                v.Cpu.SetDebugRegister(exit.SystemRegister, v.Cpu[(Gpr)exit.GeneralRegister]);
+                XenErrno refused = PvDebug.Write(v, exit.SystemRegister, v.Cpu[(Gpr)exit.GeneralRegister]);
+                if (refused == XenErrno.ENODEV)
+                    return Undefined(v);
+                if (refused != XenErrno.None)
+                    return false;
                 break;
             case PrivilegedOperation.Rdmsr:
                 if (!PvMsrs.Read(v))
@@ -81,23 +101,37 @@ internal static class PrivilegedOps
                 if (!Xsetbv(v))
                     return false;
                 break;
-            case PrivilegedOperation.Invlpg:
-                v.Cpu.FlushTlb(new LinearAddress(exit.Operand));
-                break;
-            case PrivilegedOperation.Invd or PrivilegedOperation.Wbinvd:
+            case PrivilegedOperation.Wbinvd:
                 break;
             default:
                 return false;
         }
 
-        v.Cpu.Rip = exit.NextRip;
+        Retire(v, exit.NextRip);
         return true;
     }
+
+    /// <summary>instruction_done: an emulated instruction is over; under the trap flag #DB follows at once.</summary>
+    public static void Retire(Vcpu v, ulong nextRip)
+    {
+        v.Cpu.Rip = nextRip;
+        if ((v.Cpu.Rflags & TrapFlag) != 0)
+            PvDebug.SingleStep(v);
+    }
+
+    private static bool Undefined(Vcpu v)
+    {
+        PvInjection.Inject(v, PvInjection.InvalidOpcode, null);
+        return true;
+    }
+
+    /// <summary>iopl_ok: a kernel's privilege level is 1, with the architectural IOPL 0.</summary>
+    private static bool IoplOkay(Vcpu v, bool kernel) => v.Iopl >= (!kernel ? 3 : v.HasArchitecturalIopl ? 0 : 1);
 
     /// <summary>guest_io_okay: by the virtual IOPL, or a clear bit for each port in the guest's own bitmap.</summary>
     private static bool GuestIoOkay(Vcpu v, bool kernel, uint port, uint bytes)
     {
-        if (v.Iopl >= (kernel ? 1 : 3))
+        if (IoplOkay(v, kernel))
             return true;
         if (v.IoBitmapLimit <= port + bytes)
             return false;
@@ -121,7 +155,10 @@ internal static class PrivilegedOps
         v.Cpu[Gpr.Rcx] = r.Ecx;
         v.Cpu[Gpr.Rdx] = r.Edx;
         Report(v, "cpuid", leaf, r.Eax);
-        v.Cpu.Rip = nextRip;
+        if (v.Domain.IsHvm)
+            v.Cpu.Rip = nextRip;
+        else
+            Retire(v, nextRip);
     }
 
     /// <summary>wrmsr_hypervisor_regs: installs a hypercall page. Null: done; else what the guest sees.</summary>

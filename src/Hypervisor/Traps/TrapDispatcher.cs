@@ -2,7 +2,6 @@ using XenSim.Guest.Cpu;
 using XenSim.Hypervisor.Domains;
 using XenSim.Hypervisor.Hvm;
 using XenSim.Hypervisor.Memory;
-using XenSim.Hypervisor.Public.Events;
 using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Hypervisor.Scheduling;
 
@@ -14,19 +13,21 @@ internal sealed class TrapDispatcher
 {
     private const byte DebugException = 1;
     private const byte Breakpoint = 3;
+    private const byte Overflow = 4;
     private const byte InvalidOpcode = 6;
     private const byte DeviceNotAvailable = 7;
     private const byte GeneralProtection = 13;
     private const byte PageFault = 14;
     private const byte HypercallVector = 0x82;
-    private const uint UserMode = 4;
     private const uint WriteAccess = 2;
     private const uint PresentPage = 1;
     private const ulong Cr0TaskSwitched = 8;
+    private const ulong ResumeFlag = 1 << 16;
     private const ushort XenCs = 0xE008;
 
     private readonly Xen _xen;
     private readonly HvmExits _hardware;
+    private readonly WritablePageTables _pageTables = new();
 
     internal TrapDispatcher(Xen xen)
     {
@@ -39,7 +40,12 @@ internal sealed class TrapDispatcher
     {
         RunStop? stop = v.Domain.IsHvm ? HandleHardware(v, exit) : HandleParavirtual(v, exit);
         if (stop is null && v.State == VcpuState.Running)
+        {
             TestAllEvents(v);
+            if (!v.Domain.IsHvm)
+                GuestSegments.ClearUnreachable(v);
+        }
+
         return stop;
     }
 
@@ -53,10 +59,14 @@ internal sealed class TrapDispatcher
         }
 
         VcpuInfo info = v.VcpuInfo;
-        if (v.NmiPending && v.NmiCallback.Address != 0)
+        if (v.NmiPending && !v.NmiMasked)
         {
             v.NmiPending = false;
-            GuestBounce.Enter(v, v.NmiCallback);
+            if (v.TrapTable[Hypercalls.TrapCallbacks.NmiVector].Address != 0)
+            {
+                v.NmiMasked = true;
+                GuestBounce.Trap(v, Hypercalls.TrapCallbacks.NmiVector);
+            }
         }
 
         if (info.Exists && info.UpcallPending && !info.UpcallMask)
@@ -70,6 +80,9 @@ internal sealed class TrapDispatcher
             case ExitReason.Syscall:
                 Syscall(v, exit);
                 return null;
+            case ExitReason.Sysenter:
+                PvSyscalls.Sysenter(v);
+                return null;
             case ExitReason.SoftwareInterrupt:
                 SoftwareInterrupt(v, exit);
                 return null;
@@ -77,12 +90,12 @@ internal sealed class TrapDispatcher
                 Exception(v, exit);
                 return null;
             case ExitReason.Vmcall or ExitReason.Vmmcall:
-                Bounce(v, InvalidOpcode, null, exit);
+                PvInjection.Inject(v, InvalidOpcode, null);
                 return null;
             case ExitReason.PrivilegedInstruction or ExitReason.Halt or ExitReason.PortIn or ExitReason.PortOut
                 or ExitReason.ReadMsr or ExitReason.WriteMsr or ExitReason.Cpuid or ExitReason.ReadTsc:
                 if (!PrivilegedOps.TryEmulate(v, exit))
-                    Bounce(v, GeneralProtection, 0, exit);
+                    Fault(v, GeneralProtection, 0);
                 return null;
             default:
                 return Common(v, exit);
@@ -104,7 +117,7 @@ internal sealed class TrapDispatcher
         }
     }
 
-    private void Syscall(Vcpu v, in CpuExit exit)
+    private static void Syscall(Vcpu v, in CpuExit exit)
     {
         if (!v.Domain.Is32BitPv && v.KernelMode)
         {
@@ -112,26 +125,10 @@ internal sealed class TrapDispatcher
             return;
         }
 
-        // switch_to_kernel: a user's syscall is the guest kernel's business, through the callback of the caller's width.
-        bool wide = v.Cpu.GetSegment(SegmentName.Cs).Long;
-        GuestCallback callback = wide ? v.SyscallCallback : v.Syscall32Callback;
-        if (!wide && callback.Address == 0 && _xen.Profile.Release == Public.XenRelease.V4_0 && !v.Domain.Is32BitPv)
-            callback = v.SyscallCallback;
-        if (callback.Address == 0)
-        {
-            if (v.Domain.Is32BitPv)
-                Bounce(v, GeneralProtection, 0, exit);
-            else if (_xen.Profile.Release == Public.XenRelease.V4_0)
-                GuestBounce.Enter(v, callback);
-            else
-                Bounce(v, InvalidOpcode, null, exit);
-            return;
-        }
-
-        v.Cpu[Gpr.Rcx] = exit.NextRip;
-        v.Cpu[Gpr.R11] = v.Cpu.Rflags;
-        v.Cpu.Rip = exit.NextRip;
-        GuestBounce.Enter(v, callback);
+        if (v.Domain.Is32BitPv)
+            PvSyscalls.Compat(v, exit.NextRip);
+        else
+            PvSyscalls.ToKernel(v, exit.NextRip);
     }
 
     private void SoftwareInterrupt(Vcpu v, in CpuExit exit)
@@ -153,15 +150,16 @@ internal sealed class TrapDispatcher
         }
 
         // permit_softint: the guest's own gate decides; breakpoint and overflow are open to all.
-        bool permitted = exit.Vector is 3 or 4 || v.TrapTable[exit.Vector].Dpl >= (kernel ? 1 : 3);
-        if (permitted && v.TrapTable[exit.Vector].Address != 0)
+        // Vector 0x80 has a gate of its own and goes where the guest says if it says anything (int80_direct_trap).
+        bool direct = exit.Vector == 0x80 && v.TrapTable[exit.Vector].Address != 0;
+        if (direct || exit.Vector is 3 or 4 || v.TrapTable[exit.Vector].Dpl >= (kernel ? 1 : 3))
         {
             v.Cpu.Rip = exit.NextRip;
-            Bounce(v, exit.Vector, null, exit);
+            PvInjection.Inject(v, exit.Vector, null);
             return;
         }
 
-        Bounce(v, GeneralProtection, ((uint)exit.Vector << 3) | 2, exit);
+        Fault(v, GeneralProtection, ((uint)exit.Vector << 3) | 2);
     }
 
     /// <summary>domain_pause_for_debugger, from debugger_trap_entry: the tools are told and may unpause the domain.</summary>
@@ -177,7 +175,13 @@ internal sealed class TrapDispatcher
     {
         switch (exit.Vector)
         {
-            case DebugException or Breakpoint when v.Domain.DebuggerAttached && GuestBounce.InKernel(v):
+            case DebugException:
+                PvDebug.Collect(v);
+                if (!v.Domain.DebuggerAttached || !GuestBounce.InKernel(v))
+                    break;
+                PauseForDebugger(v);
+                return;
+            case Breakpoint when v.Domain.DebuggerAttached && GuestBounce.InKernel(v):
                 PauseForDebugger(v);
                 return;
             case PageFault:
@@ -190,7 +194,7 @@ internal sealed class TrapDispatcher
             case GeneralProtection when (exit.ErrorCode & 7) == 2 && v.TrapTable[exit.ErrorCode >> 3 & 0xFF].Address != 0
                 && v.TrapTable[exit.ErrorCode >> 3 & 0xFF].Dpl >= (GuestBounce.InKernel(v) ? 1 : 3) && exit.NextRip > v.Cpu.Rip:
                 v.Cpu.Rip = exit.NextRip;
-                Bounce(v, (byte)(exit.ErrorCode >> 3), null, exit);
+                PvInjection.Inject(v, (byte)(exit.ErrorCode >> 3), null);
                 return;
             case DeviceNotAvailable:
                 v.Cpu.Cr0 &= ~Cr0TaskSwitched;
@@ -200,7 +204,18 @@ internal sealed class TrapDispatcher
                 break;
         }
 
-        Bounce(v, exit.Vector, exit.HasErrorCode ? exit.ErrorCode : null, exit);
+        uint? errorCode = exit.HasErrorCode ? exit.ErrorCode : null;
+        if (exit.Vector is DebugException or Breakpoint or Overflow)
+            PvInjection.Inject(v, exit.Vector, errorCode, exit.Address);
+        else
+            Fault(v, exit.Vector, errorCode, exit.Address);
+    }
+
+    /// <summary>A fault of an instruction: the processor pushes flags with RF set (SDM vol. 3B, 17.3.1.1), and so the guest's frame has it.</summary>
+    private static void Fault(Vcpu v, byte vector, uint? errorCode, ulong address = 0)
+    {
+        v.Cpu.Rflags |= ResumeFlag;
+        PvInjection.Inject(v, vector, errorCode, address);
     }
 
     private void OnPageFault(Vcpu v, in CpuExit exit)
@@ -212,21 +227,46 @@ internal sealed class TrapDispatcher
             return;
         }
 
-        ulong ldt = _xen.Mappings.LdtBase(v.Id);
-        if (address - ldt < 0x10000 && GuestTables.MapLdtPage(v, (int)((address - ldt) >> 12)))
+        if (IsDescriptorFault(v, exit))
             return;
-        const ulong writablePageTables = 1 << 2;
-        bool candidate = (exit.ErrorCode & (PresentPage | WriteAccess)) == (PresentPage | WriteAccess)
-            && (v.Domain.VmAssist & writablePageTables) != 0 && GuestBounce.InKernel(v);
-        if (candidate && WritablePageTables.TryEmulate(v, address))
-            return;
+        const uint insnFetch = 16, reservedBit = 8;
 
-        // A 64-bit guest kernel runs in ring 3: the user bit says which of the guest's modes faulted.
-        uint code = exit.ErrorCode & ~UserMode;
-        if (!GuestBounce.InKernel(v))
-            code |= UserMode;
-        v.VcpuInfo.SetCr2(v.Domain.SharedInfo.Layout, address);
-        Bounce(v, PageFault, code, exit);
+        // 4.17 looks for dom0's read-only device pages this way, and takes page tables along without asking for the assist.
+        bool asked = (v.Domain.VmAssist & (1UL << (int)VmAssistType.writable_pagetables)) != 0
+            || (v.Domain.IsHardwareDomain && _xen.Profile.Release != Public.XenRelease.V4_0);
+        bool candidate = asked && (exit.ErrorCode & (PresentPage | WriteAccess | insnFetch | reservedBit)) == (PresentPage | WriteAccess) && GuestBounce.InKernel(v);
+        if (candidate && _pageTables.TryEmulate(v, address))
+            return;
+        v.Cpu.Rflags |= ResumeFlag;
+        PvInjection.InjectPageFault(v, exit.ErrorCode, address);
+    }
+
+    /// <summary>
+    /// handle_gdt_ldt_mapping_fault: the processor looked for a descriptor where the window holds nothing. A page of the LDT is brought in;
+    /// else it is the guest's fault, in the table where the guest has it.
+    /// </summary>
+    private bool IsDescriptorFault(Vcpu v, in CpuExit exit)
+    {
+        const uint window = 0x10000, localTable = 4, userOrReserved = 4 | 8;
+        if ((exit.ErrorCode & userOrReserved) != 0)
+            return false;
+        ulong inLdt = exit.Address - _xen.Mappings.LdtBase(v.Id);
+        if (exit.Address - _xen.Mappings.GdtBase(v.Id) < window)
+        {
+            PvInjection.Inject(v, GeneralProtection, (uint)(exit.Address - _xen.Mappings.GdtBase(v.Id)) & ~7u);
+            return true;
+        }
+
+        if (inLdt >= window)
+            return false;
+        if (GuestTables.MapLdtPage(v, (int)(inLdt >> 12)))
+            return true;
+        ulong there = v.LdtBase + inLdt;
+        if ((long)(there << 16) >> 16 == (long)there)
+            PvInjection.InjectPageFault(v, exit.ErrorCode, there);
+        else
+            PvInjection.Inject(v, GeneralProtection, ((uint)inLdt & ~3u) | localTable);
+        return true;
     }
 
     /// <summary>The ring 0 stubs' <c>lcall</c>: the far return address and the flags pushed before it are the frame.</summary>
@@ -249,53 +289,4 @@ internal sealed class TrapDispatcher
         HypercallEntry.Int82(v, eip);
     }
 
-    private void Bounce(Vcpu v, byte vector, uint? errorCode, in CpuExit exit)
-    {
-        bool handled = v.TrapTable[vector].Address != 0;
-        if (_xen.Events.Wants<GuestException>())
-        {
-            _xen.Events.Emit(new GuestException(
-                v.Domain.Id, v.Id, vector, errorCode ?? 0, v.Cpu.Rip, exit.Reason == ExitReason.Exception && vector == PageFault ? exit.Address : 0, handled ? "bounced" : "unhandled"));
-        }
-
-        if (handled)
-        {
-            GuestBounce.Trap(v, vector, errorCode);
-            return;
-        }
-
-        ReportUnhandled(v, vector, errorCode ?? 0, exit.Address);
-        GuestBounce.Trap(v, vector, errorCode);
-    }
-
-    /// <summary>RELEASE-4.0.4 traps.c: do_guest_trap (a debug build's line), propagate_page_fault; stable-4.17 pv/traps.c: pv_inject_event.</summary>
-    private void ReportUnhandled(Vcpu v, byte vector, uint errorCode, ulong address)
-    {
-        bool v40 = _xen.Profile.Release == Public.XenRelease.V4_0;
-        v.Unhandled = new UnhandledTrap(vector, errorCode, vector == PageFault ? address : null);
-        if (!v40)
-            _xen.Log(LogLevel.Error, $"d{v.Domain.Id.Value}v{v.Id} Unhandled: vec {vector}, {(vector < _vectors.Length ? _vectors[vector] : "???")}[{errorCode:x4}]");
-        else if (vector == PageFault)
-            _xen.Log(LogLevel.Error, $"d{v.Domain.Id.Value}:v{v.Id}: unhandled page fault (ec={errorCode:X4})");
-        else if (_xen.Options.DebugBuild)
-            _xen.Log(LogLevel.Warn, $"d{v.Domain.Id.Value}:v{v.Id}: Unhandled {(vector < _names.Length ? _names[vector] : "???")} fault/trap [#{vector}] on VCPU {v.Id} [ec={errorCode:x4}]");
-        if (vector != PageFault)
-            return;
-        foreach (string line in ExecutionState.PageWalk(v, address))
-            _xen.Log(LogLevel.Error, line);
-    }
-
-    // vector_name of stable-4.17 xen/arch/x86/traps.c.
-    private static readonly string[] _vectors =
-    [
-        "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "CSO", "#TS", "#NP", "#SS", "#GP", "#PF", "SPV", "#MF", "#AC", "#MC", "#XM", "#VE", "#CP",
-    ];
-
-    // trapstr of RELEASE-4.0.4 xen/arch/x86/traps.c.
-    private static readonly string[] _names =
-    [
-        "divide error", "debug", "nmi", "bkpt", "overflow", "bounds", "invalid opcode", "device not available", "double fault",
-        "coprocessor segment", "invalid tss", "segment not found", "stack error", "general protection fault", "page fault",
-        "spurious interrupt", "coprocessor error", "alignment check", "machine check", "simd error",
-    ];
 }

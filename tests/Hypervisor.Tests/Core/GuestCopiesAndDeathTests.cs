@@ -36,15 +36,15 @@ public sealed class GuestCopiesAndDeathTests
         Assert.Equal((uint)1, guest.Read<uint>(0x6000)); // RUNSTATE_runnable
     }
 
-    // mov $value,%eax; xor %edx,%edx; xor %ecx,%ecx; xsetbv; ud2
-    private static byte[] Xsetbv(byte value) => [0xB8, value, 0, 0, 0, 0x31, 0xD2, 0x31, 0xC9, 0x0F, 0x01, 0xD1, 0x0F, 0x0B];
+    // mov %cr4,%rax; or $OSXSAVE,%eax; mov %rax,%cr4; mov $value,%eax; xor %edx,%edx; xor %ecx,%ecx; xsetbv; ud2
+    private static byte[] Xsetbv(byte value) => [0x0F, 0x20, 0xE0, 0x0D, 0, 0, 4, 0, 0x0F, 0x22, 0xE0, 0xB8, value, 0, 0, 0, 0x31, 0xD2, 0x31, 0xC9, 0x0F, 0x01, 0xD1, 0x0F, 0x0B];
 
     /// <summary>stable-4.17 xen/arch/x86/xstate.c: handle_xsetbv.</summary>
     [Theory]
     [InlineData(7, 7, "vec 6, #UD")]
     [InlineData(3, 3, "vec 6, #UD")]
-    [InlineData(0, 1, "vec 13, #GP")] // x87 may not be off
-    [InlineData(5, 1, "vec 13, #GP")] // AVX needs SSE
+    [InlineData(0, 3, "vec 13, #GP")] // x87 may not be off
+    [InlineData(5, 3, "vec 13, #GP")] // AVX needs SSE
     public void XSETBV_is_emulated_and_checked(byte value, ulong expected, string end)
     {
         using DirectCalls guest = new();
@@ -69,7 +69,7 @@ public sealed class GuestCopiesAndDeathTests
         string[] log = Log(guest);
         Assert.Equal(
         [
-            "d1v0 Unhandled: vec 6, #UD[0000]",
+            "d1v0 Unhandled: vec 6, #UD[ffffffff]",
             "domain_crash_sync called from entry.S",
             "Domain 1 (vcpu#0) crashed on cpu#0:",
             "----[ Xen-4.17.7  x86_64  debug=n  Not tainted ]----",

@@ -47,6 +47,8 @@ internal static class Dom0Load
         Dom0Build b = c.Build!;
         Vcpu v = b.Domain.Vcpus[0];
         v.GuestTable = b.BaseTable;
+        if (v.Domain.ShowsM2pOnLoad)
+            v.Domain.Xen.Mappings.ShowM2p(b.BaseTable);
         GuestTables.LoadCr3(v);
         return StageOutcome.Ok;
     }
@@ -178,12 +180,17 @@ internal static class Dom0Load
 
     public static StageOutcome SetPermissions(BootContext c)
     {
-        c.Permissions = Dom0Permissions.For(c.Host.Firmware, c.MemoryMap, c.CommandLine.Option("dom0_ioports_disable"), line => c.Print(line));
+        c.Permissions = Dom0Permissions.For(c.Host, c.Xen.Profile.Release, c.MemoryMap, c.CommandLine.Option("dom0_ioports_disable"), line => c.Print(line));
         IoCapabilities io = c.Dom0!.Io;
         foreach (IoRange denied in c.Permissions.DeniedPorts)
             io.Ports.Remove(denied.First, denied.Last);
         foreach (IoRange denied in c.Permissions.DeniedFrames)
             io.Frames.Remove(denied.First, denied.Last);
+
+        // ioapic_init_mappings.
+        ulong ioApic = c.Host.Firmware.IoApicAddress >> 12;
+        if (c.Xen.Profile.Release != XenRelease.V4_0)
+            c.Xen.ReadOnlyMmio.Add(ioApic, ioApic);
         return StageOutcome.Ok;
     }
 

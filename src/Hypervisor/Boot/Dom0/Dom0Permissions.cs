@@ -1,5 +1,6 @@
 using XenSim.Hypervisor.Boot.Hosts;
 using XenSim.Hypervisor.Domains;
+using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Numbers;
 
 namespace XenSim.Hypervisor.Boot.Dom0;
@@ -14,8 +15,9 @@ public sealed record Dom0Permissions(IReadOnlyList<IoRange> DeniedPorts, IReadOn
     /// <param name="ioportsDisable">Value of <c>dom0_ioports_disable=</c>: hexadecimal ranges.</param>
     /// <param name="print">Gets the lines that Xen prints about them.</param>
     internal static Dom0Permissions For(
-        HostFirmware firmware, IReadOnlyList<E820Entry> memoryMap, string? ioportsDisable, Action<string> print)
+        HostModel host, XenRelease release, IReadOnlyList<E820Entry> memoryMap, string? ioportsDisable, Action<string> print)
     {
+        HostFirmware firmware = host.Firmware;
         List<IoRange> ports =
         [
             new(0x20, 0x21), new(0xA0, 0xA1), // interrupt controllers
@@ -35,11 +37,28 @@ public sealed record Dom0Permissions(IReadOnlyList<IoRange> DeniedPorts, IReadOn
             ports.Add(range);
         }
 
-        List<IoRange> frames = [Page(firmware.LocalApicAddress), Page(firmware.IoApicAddress)];
+        List<IoRange> frames = [Page(firmware.LocalApicAddress)];
+        if (release == XenRelease.V4_0)
+            frames.Add(Page(firmware.IoApicAddress));
+        else
+            frames.AddRange(Of417(host));
         frames.AddRange(memoryMap.Where(e => e.Type == E820Type.UNUSABLE)
             .Select(e => new IoRange(Math.Max(e.Start >> PageShift, FirstMegabyteFrame), (e.End - 1) >> PageShift))
             .Where(r => r.First <= r.Last));
         return new Dom0Permissions(ports, frames);
+    }
+
+    /// <summary>The I/O APIC can be read, see Xen.ReadOnlyMmio. Nothing lies beyond the physical address, nor where messages and HyperTransport do.</summary>
+    private static IEnumerable<IoRange> Of417(HostModel host)
+    {
+        const ulong messages = 0xFEE00, lastMessage = 0xFEEFF, hyperTransport = 0x30_0000;
+        int bits = (int)host.Cpuid(0x8000_0008, 0).Eax & 0xFF;
+        yield return new IoRange(1UL << (bits - PageShift), ulong.MaxValue);
+        yield return new IoRange(messages, lastMessage);
+        if (host.Vendor != CpuVendor.AMD)
+            yield break;
+        ulong end = 1UL << ((host.Family < 0x17 ? 40 : bits) - PageShift);
+        yield return new IoRange(end - hyperTransport, end - 1);
     }
 
     private static IoRange Page(ulong address) => new(address >> PageShift, address >> PageShift);

@@ -43,7 +43,8 @@ internal static unsafe partial class SystemOps
             case Mnemonic.Sldt or Mnemonic.Str or Mnemonic.Smsw: return Store(t);
             case Mnemonic.Invlpg: t.Memory(); op->Handler = &Invlpg; return true;
             case Mnemonic.Invd: op->Aux = (byte)PrivilegedOperation.Invd; op->Handler = &CacheControl; return true;
-            case Mnemonic.Wbinvd: op->Aux = (byte)PrivilegedOperation.Wbinvd; op->Handler = &CacheControl; return true;
+            // WBINVD with a prefix that a processor without WBNOINVD ignores.
+            case Mnemonic.Wbinvd or Mnemonic.Wbnoinvd: op->Aux = (byte)PrivilegedOperation.Wbinvd; op->Handler = &CacheControl; return true;
             case Mnemonic.Rdpmc: op->Aux = (byte)PrivilegedOperation.Rdpmc; op->Handler = &AlwaysPrivileged; return true;
             case Mnemonic.Xsetbv: op->Aux = (byte)PrivilegedOperation.Xsetbv; op->Handler = &AlwaysPrivileged; return true;
             case Mnemonic.Monitor: op->Aux = (byte)PrivilegedOperation.Monitor; op->Handler = &AlwaysPrivileged; return true;

@@ -28,5 +28,6 @@ internal static unsafe class Virtualization
 
     private static Block* Vmx(CpuState* s, Op* op) => (s->Cr4 & VmxEnable) == 0 ? SystemOps.InvalidOpcode(s, op) : SystemOps.Unimplemented(s, op);
 
-    private static Block* Svm(CpuState* s, Op* op) => (s->Efer & EferBits.Svme) == 0 ? SystemOps.InvalidOpcode(s, op) : SystemOps.Unimplemented(s, op);
+    private static Block* Svm(CpuState* s, Op* op)
+        => (s->Efer & EferBits.Svme) == 0 ? SystemOps.InvalidOpcode(s, op) : s->Cpl != 0 ? Faults.Raise(s, op, Vectors.Gp, 0) : SystemOps.Unimplemented(s, op);
 }
