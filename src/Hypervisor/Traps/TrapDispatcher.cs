@@ -288,5 +288,4 @@ internal sealed class TrapDispatcher
         GuestSegments.LoadCodeAndStack(v, cs, cpu.GetSegment(SegmentName.Ss).Selector);
         HypercallEntry.Int82(v, eip);
     }
-
 }
