@@ -14,6 +14,7 @@ public static class Application
     [
         ("run", RunCommand.Build),
         ("test", TestCommand.Build),
+        ("sweep", SweepCommand.Build),
         ("report", ReportCommand.Build),
         ("diff", DiffCommand.Build),
         ("boot", BootCommand.Build),

@@ -30,6 +30,9 @@ public sealed record Scenario
     /// <summary>Why it is known to fail; null: it should pass.</summary>
     public string? KnownIssue { get; init; }
 
+    /// <summary>The file as it was read, what it extends and its variables' values in it; null: it never was one.</summary>
+    internal Yaml.YamlMapping? Document { get; init; }
+
     /// <summary>Its variations; empty: it is one scenario.</summary>
     internal IReadOnlyList<Combination> Matrix { get; init; } = [];
 

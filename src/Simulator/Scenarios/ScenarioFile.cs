@@ -32,8 +32,9 @@ public static class ScenarioFile
     private static Scenario Read(string name, YamlNode root, Func<string, byte[]> readBeside)
     {
         Reading reading = new(name, readBeside);
-        return ScenarioLanguage.File.TryRead(Composition.Substitute(name, root), reading, out Scenario scenario)
-            ? scenario with { File = name, MissingGuest = reading.MissingGuest }
+        YamlNode document = Composition.Substitute(name, root);
+        return ScenarioLanguage.File.TryRead(document, reading, out Scenario scenario)
+            ? scenario with { File = name, MissingGuest = reading.MissingGuest, Document = (YamlMapping)document }
             : throw new InputException(reading.Problems);
     }
 

@@ -35,6 +35,9 @@ public sealed class FaultPlan(IReadOnlyList<Fault> faults)
     /// <summary>The error that xenstored answers a request of the tools with, or null.</summary>
     public XenErrno? AtMessage(XenStoreMessage type) => Strike(FaultPoint.Message, type.ToString())?.Errno;
 
+    /// <summary>What decides how the bytes of a hypercall of the tools are changed; null: they are not.</summary>
+    public ulong? AtGarbled(string name) => Strike(FaultPoint.Garbled, name) is { } fault ? SplitMix.Mix(fault.Seed, 0) : null;
+
     /// <summary>Whether some fault waits at such a point: nobody else need ask.</summary>
     public bool Has(FaultPoint point) => faults.Any(f => f.Point == point);
 
@@ -59,14 +62,5 @@ public sealed class FaultPlan(IReadOnlyList<Fault> faults)
     private static bool IsDue(Fault fault, ulong call)
         => (fault.Occurrence is not { } only || only == call)
             && (fault.Every is not { } every || call % every == 0)
-            && (fault.OneIn is not { } many || Mixed(fault.Seed, call) % many == 0);
-
-    /// <summary>SplitMix64 (Steele, Lea, Flood 2014): the same seed and call always give the same number.</summary>
-    private static ulong Mixed(ulong seed, ulong call)
-    {
-        ulong z = unchecked(seed + (call * 0x9E37_79B9_7F4A_7C15));
-        z = unchecked((z ^ (z >> 30)) * 0xBF58_476D_1CE4_E5B9);
-        z = unchecked((z ^ (z >> 27)) * 0x94D0_49BB_1331_11EB);
-        return z ^ (z >> 31);
-    }
+            && (fault.OneIn is not { } many || SplitMix.Mix(fault.Seed, call) % many == 0);
 }

@@ -143,11 +143,15 @@ public enum FaultPoint
 
     /// <summary>xenstored refuses a request of the tools.</summary>
     Message,
+
+    /// <summary>Xen reads other bytes than the tools wrote.</summary>
+    Garbled,
 }
 
 /// <summary>A failure to inject.</summary>
 /// <param name="Name">
-/// Stage name; Xen's name of a hypercall or sub-operation; <c>order-N</c> for an allocation of 2^N frames; the wire's name of a request, as in MKDIR; * for any of them.
+/// Stage name; Xen's name of a hypercall or sub-operation; <c>order-N</c> for an allocation of 2^N frames; the wire's name of a request, as in MKDIR;
+/// Xen's name of the tools' hypercall that is garbled; * for any of them.
 /// </param>
 /// <param name="Code">A stage's return value; null: the side's convention (-errno in Xen, -1 in the tools).</param>
 /// <param name="Occurrence">Only this call of it, from 1; null: every one.</param>
@@ -162,6 +166,7 @@ public sealed record Fault(FaultPoint Point, string Name, XenErrno Errno, long? 
     /// <summary>Only one of so many calls of it, chosen by <see cref="Seed"/>; null: every one.</summary>
     public ulong? OneIn { get; init; }
 
+    /// <summary>Decides what is random: which calls, which bytes.</summary>
     public ulong Seed { get; init; }
 }
 

@@ -36,7 +36,7 @@ internal sealed class ToolBoot
         Xl = new Xl(new ToolstackOptions
         {
             Release = options.Release,
-            Channel = xen.ToolChannel,
+            Channel = faults.Has(FaultPoint.Garbled) ? new GarblingChannel(xen.ToolChannel, faults) : xen.ToolChannel,
             Foreign = xen.Foreign,
             ToolEvents = xen.ToolEvents,
             Store = _store,
