@@ -81,6 +81,8 @@ internal static class DomctlCall
                     When = static d => DomctlCommands.IsArch(d.Command, d.Xen.Profile.Release),
                     WhenText = "an architecture's command",
                     Enter = static d => DomctlCommands.Run(d),
+                    Return = static d => HypercallInit.PutFrame(d, StageOutcome.Ok),
+                    OnCalleeFailure = HypercallInit.PutFrame,
                     Calls =
                     [
                         new Stage<DomctlContext>

@@ -31,8 +31,16 @@ internal static class HypercallInit
     public static StageOutcome Fill(DomctlContext d)
     {
         hypercall_page_initialise(d.Target!, d.HypercallPage);
-        d.Xen.PageTypes.PutPageAndType(d.HypercallPage);
         return StageOutcome.Ok;
+    }
+
+    /// <summary>Gives back what <see cref="Do"/> took, whether the page has been filled or a fault came between.</summary>
+    public static StageOutcome PutFrame(DomctlContext d, StageOutcome outcome)
+    {
+        if (d.HypercallPage != Mfn.Invalid)
+            d.Xen.PageTypes.PutPageAndType(d.HypercallPage);
+        d.HypercallPage = Mfn.Invalid;
+        return outcome;
     }
 
     /// <summary>The flavour of the domain as it is now, written over the whole frame. The caller holds a writable-type reference.</summary>

@@ -1,5 +1,6 @@
 using XenSim.Guest.Cpu;
 using XenSim.Hypervisor;
+using XenSim.Hypervisor.Public.Boundary;
 using XenSim.Hypervisor.Public.Events;
 using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Simulator.BuiltInGuests;
@@ -26,7 +27,8 @@ internal sealed class ToolBoot
     {
         _options = options;
         Configuration = options.Configuration ?? ConfigurationFor(options);
-        Daemons = new DaemonSet(options.Release, xen.ToolChannel, xen.Foreign, xen.ToolEvents, events);
+        IHypercallChannel channel = faults.Has(FaultPoint.Garbled) ? new GarblingChannel(xen.ToolChannel, faults) : xen.ToolChannel;
+        Daemons = new DaemonSet(options.Release, channel, xen.Foreign, xen.ToolEvents, events);
         Daemons.Start();
         Daemons.InitialiseDom0();
         StoreConnection watcher = Daemons.Store.Connect((path, _) => DomainReleased |= path == "@releaseDomain");
@@ -36,7 +38,7 @@ internal sealed class ToolBoot
         Xl = new Xl(new ToolstackOptions
         {
             Release = options.Release,
-            Channel = faults.Has(FaultPoint.Garbled) ? new GarblingChannel(xen.ToolChannel, faults) : xen.ToolChannel,
+            Channel = channel,
             Foreign = xen.Foreign,
             ToolEvents = xen.ToolEvents,
             Store = _store,

@@ -22,7 +22,7 @@ internal static class FindingFile
         return YamlWriter.Write(new YamlMapping(s_nowhere,
         [
             Entry("name", Quoted($"{Cut(scenario.Name, 60)}: {finding.Example.Ending} in {Cut(Shown(finding.Example.Stage), 30)}")),
-            Entry("description", Quoted($"Found by a sweep: with {finding.Smallest.Label} it came to \"{finding.Example.Ending}\" {finding.Example.Cause}".TrimEnd())),
+            Entry("description", Quoted($"Found by a sweep, {finding.Smallest.Label}: {finding.Example.Ending}. {finding.Example.Cause}".TrimEnd())),
             .. kept,
             Entry("faults", new YamlSequence(s_nowhere, [.. finding.Smallest.Faults.Select(Fault)])),
             Entry("expect", Expectation(finding.Example)),

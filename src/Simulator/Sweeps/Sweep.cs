@@ -41,29 +41,30 @@ internal sealed class Sweep(SweepRun run, IReadOnlyList<SweepCase> cases, SweepJ
             thread.Join();
     }
 
-    /// <summary>The worst first. Each with the smallest set of faults that still comes to the same.</summary>
+    /// <summary>The worst first. Each with the smallest set of faults that still comes to the same end by the same cause.</summary>
     public IReadOnlyList<SweepFinding> Findings(CancellationToken stop)
         => [.. cases.Where(c => journal.Known.ContainsKey(c.Label))
             .Select(c => (Case: c, Result: journal.Known[c.Label]))
             .Where(c => c.Result.Ending > SweepEnding.Refused)
             .GroupBy(c => c.Result.Signature)
-            .Select(g => (Least: g.MinBy(c => c.Case.Faults.Count), Count: g.Count()))
-            .Select(g => new SweepFinding(g.Least.Result, Minimise(g.Least.Case, g.Least.Result, stop), g.Count))
+            .Select(g => Minimise(g.MinBy(c => c.Case.Faults.Count).Case, g.First().Result, g.Count(), stop))
+            .GroupBy(f => f.Example.Signature)
+            .Select(g => g.MinBy(f => f.Smallest.Faults.Count)! with { Count = g.Sum(f => f.Count) })
             .OrderByDescending(f => f.Example.Ending).ThenBy(f => f.Example.Stage, StringComparer.Ordinal).ThenBy(f => f.Example.Cause, StringComparer.Ordinal)];
 
-    /// <summary>Leaves out fault after fault as long as the same comes of it.</summary>
-    private SweepCase Minimise(SweepCase whole, SweepResult result, CancellationToken stop)
+    /// <summary>Leaves out fault after fault as long as the same comes of it. Which stage gives up first may change with that: the smaller case's is the cause's.</summary>
+    private SweepFinding Minimise(SweepCase smallest, SweepResult result, int count, CancellationToken stop)
     {
-        SweepCase smallest = whole;
         for (int i = 0; i < smallest.Faults.Count && smallest.Faults.Count > 1 && !stop.IsCancellationRequested;)
         {
             SweepCase without = new([.. smallest.Faults.Where((_, at) => at != i)]);
-            if (run.Run(without, stop).Signature == result.Signature)
-                smallest = without;
+            SweepResult then = run.Run(without, stop);
+            if ((then.Ending, then.Cause) == (result.Ending, result.Cause))
+                (smallest, result) = (without, then);
             else
                 i++;
         }
 
-        return smallest;
+        return new SweepFinding(result, smallest, count);
     }
 }

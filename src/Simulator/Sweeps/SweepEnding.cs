@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace XenSim.Simulator.Sweeps;
 
 /// <summary>What came of a boot with faults. The worse, the later.</summary>
@@ -37,8 +39,10 @@ internal enum SweepEnding
 internal sealed record SweepResult(string Label, SweepEnding Ending, string Stage, string Cause)
 {
     /// <summary>Cases with the same signature are one finding.</summary>
+    [JsonIgnore]
     public (SweepEnding Ending, string Stage, string Cause) Signature => (Ending, Stage, Cause);
 
     /// <summary>Ours to mend, whatever Xen does.</summary>
+    [JsonIgnore]
     public bool IsOurs => Ending >= SweepEnding.Miscounted;
 }

@@ -1,5 +1,4 @@
 using System.Text.RegularExpressions;
-using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Events;
 using XenSim.Simulator.Input;
 using XenSim.Simulator.Scenarios;
