@@ -103,7 +103,7 @@ internal sealed partial class GdbStub
     private string ResumeOldStyle(string text) => text[0] switch
     {
         _ when text == "bs" => Run(token => debug.Step(Granularity.Instruction, StepKind.Into, Direction.Backward, _stepped, token)),
-        _ when text == "bc" => Run(token => debug.Continue(Direction.Backward, token)),
+        _ when text == "bc" => Run(ContinueBack),
         'b' => "",
         // Going on elsewhere is a write to the program counter, for which there is P.
         'c' or 's' when text.Length > 1 => Invalid,
@@ -117,17 +117,42 @@ internal sealed partial class GdbStub
         Position origin = debug.Position;
         StopReport report = connection.Interruptibly(run, stop);
         bool backward = report.Position < origin;
-        if (backward && report is { Reason: StopReason.Watchpoint, Watch.Write: true })
-        {
-            // gdb compares what it knew with what is there: backwards it has to see the memory as it was before.
-            StopReport before = debug.Step(Granularity.Instruction, StepKind.Into, Direction.Backward, null, stop);
-            report = report with { Position = before.Position, Vcpu = before.Vcpu };
-        }
-
         if (report.Reason == StopReason.BeginOfHistory || (backward && report.Hit.Count == 0 && debug.Inspect.Running is null && debug.Position.Instruction == 0))
             report = GoToEntry(debug) with { Reason = StopReason.BeginOfHistory };
         ShowConsole();
         return StopReply(report);
+    }
+
+    /// <summary>
+    /// gdb compares what it knew with what is there, so backwards it has to be shown the memory as it was before a write; the core stops after it.
+    /// A write that leads to where the session is held now counts too.
+    /// </summary>
+    private StopReport ContinueBack(CancellationToken token)
+    {
+        Breakpoint[] writes = [.. _inserted.Where(i => i.Key.Kind is '2' or '4').Select(i => i.Value)];
+        if (writes.Length == 0)
+            return debug.Continue(Direction.Backward, token);
+        StopReport report = Undo(writes, token);
+        if (report.Reason != StopReason.Step)
+            return report;
+        report = debug.Continue(Direction.Backward, token);
+        return report is { Reason: StopReason.Watchpoint, Watch.Write: true } ? Undo(writes, token) : report;
+    }
+
+    /// <summary>One instruction back; if that changes what is watched, it is a stop of the watchpoint.</summary>
+    private StopReport Undo(Breakpoint[] writes, CancellationToken token)
+    {
+        byte[][] before = [.. writes.Select(Watched)];
+        StopReport report = debug.Step(Granularity.Instruction, StepKind.Into, Direction.Backward, null, token);
+        Breakpoint[] undone = [.. writes.Where((b, i) => !Watched(b).AsSpan().SequenceEqual(before[i]))];
+        return undone.Length == 0 ? report : report with { Reason = StopReason.Watchpoint, Hit = undone };
+    }
+
+    private byte[] Watched(Breakpoint b)
+    {
+        MemoryWatch w = (MemoryWatch)b.Point;
+        byte[] bytes = new byte[w.Length];
+        return debug.Inspect.TryRead(w.Space, w.Address, bytes, Current) ? bytes : [];
     }
 
     private string StopReply(StopReport report)

@@ -96,7 +96,7 @@ public sealed partial class RealGdbTests
             "printf \"entry %lx\\n\", $pc", $"set $field = {field}", "rwatch *(unsigned long *)$field", "continue", "printf \"at %lx\\n\", $pc", "stepi", "reverse-stepi", "printf \"at %lx\\n\", $pc", "info registers cr3", "kill");
         string[] places = [.. Place().Matches(said).Select(m => m.Value)];
         Assert.True(places.Length == 2, said);
-        Assert.Equal(places[0], places[1]);
+        Assert.True(places[0] == places[1], said);
         Assert.Contains("Hardware read watchpoint 1: *(unsigned long *)$field", said, StringComparison.Ordinal);
         Assert.Matches(@"Value = (32768|8192)\b", said);
         Assert.Matches("cr3 +0x[1-9a-f]", said);
