@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
-using XenSim.Hypervisor.Public;
 using XenSim.Simulator.Input;
 
 namespace XenSim.Simulator.Debugging.Dap;

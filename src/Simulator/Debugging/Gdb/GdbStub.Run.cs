@@ -132,11 +132,19 @@ internal sealed partial class GdbStub
         Breakpoint[] writes = [.. _inserted.Where(i => i.Key.Kind is '2' or '4').Select(i => i.Value)];
         if (writes.Length == 0)
             return debug.Continue(Direction.Backward, token);
-        StopReport report = Undo(writes, token);
-        if (report.Reason != StopReason.Step)
-            return report;
-        report = debug.Continue(Direction.Backward, token);
-        return report is { Reason: StopReason.Watchpoint, Watch.Write: true } ? Undo(writes, token) : report;
+        StopReport undone = Undo(writes, token);
+        while (undone.Reason == StopReason.Step)
+        {
+            StopReport report = debug.Continue(Direction.Backward, token);
+            if (report is not { Reason: StopReason.Watchpoint, Watch.Write: true })
+                return report;
+            undone = Undo(writes, token);
+            // The same value was written once more: awatch tells of it, watch does not.
+            if (undone.Reason == StopReason.Step && _inserted.Any(i => i.Key.Kind == '4' && report.Hit.Contains(i.Value)))
+                return undone with { Reason = StopReason.Watchpoint, Hit = report.Hit };
+        }
+
+        return undone;
     }
 
     /// <summary>One instruction back; if that changes what is watched, it is a stop of the watchpoint.</summary>

@@ -2,7 +2,6 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using CsCheck;
-using XenSim.Simulator.Commands;
 using XenSim.Simulator.Debugging.Gdb;
 using XenSim.Simulator.Tests.Commands;
 

@@ -85,8 +85,6 @@ public sealed partial class RealGdbTests
     }
 
     [Theory]
-    [InlineData("fetched:grub-x86_64-xen.bin", "$rsi + 32")]
-    [InlineData("fetched:grub-i386-xen.bin", "$esi + 32")]
     [InlineData("fetched:vmlinuz-6.1-amd64", "$rsi + 32")]
     public void A_real_guest_is_caught_reading_its_start_info_killed_and_taken_up_again(string guest, string field)
     {
