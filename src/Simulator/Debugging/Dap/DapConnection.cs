@@ -1,10 +1,12 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Json.Nodes;
 
 namespace XenSim.Simulator.Debugging.Dap;
 
 /// <summary>The client's end: requests in, responses and events out. A thread of its own reads, so that a run can be interrupted.</summary>
+[SuppressMessage("Design", "CA1001", Justification = "The thread that reads uses the requests until the program ends.")]
 internal sealed class DapConnection
 {
     private const int LongestMessage = 4 << 20;

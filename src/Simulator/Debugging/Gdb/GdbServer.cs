@@ -52,7 +52,7 @@ internal sealed class GdbServer : IDisposable
         using BlockingCollection<GdbConnection> clients = [];
         Thread accepting = new(() => Accept(clients, stop)) { IsBackground = true, Name = "gdb listener" };
         accepting.Start();
-        foreach (GdbConnection connection in clients.GetConsumingEnumerable())
+        foreach (GdbConnection connection in clients.GetConsumingEnumerable(CancellationToken.None))
         {
             using (connection)
                 Serve(debug, connection, prompt, stop);
@@ -94,7 +94,7 @@ internal sealed class GdbServer : IDisposable
                 }
 
                 client.NoDelay = _path is null;
-                clients.Add(_last = new GdbConnection(new NetworkStream(client, ownsSocket: true)));
+                clients.Add(_last = new GdbConnection(new NetworkStream(client, ownsSocket: true)), CancellationToken.None);
             }
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException or OperationCanceledException)

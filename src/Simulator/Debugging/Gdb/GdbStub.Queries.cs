@@ -56,7 +56,7 @@ internal sealed partial class GdbStub
         if (offset >= (ulong)document.Length)
             return "l";
         int n = (int)Math.Min(Math.Min(length, GdbConnection.PacketSize / 2), (ulong)document.Length - offset);
-        return (offset + (ulong)n < (ulong)document.Length ? "m" : "l") + document.Substring((int)offset, n);
+        return string.Concat(offset + (ulong)n < (ulong)document.Length ? "m" : "l", document.AsSpan((int)offset, n));
     }
 
     /// <summary>All that can be addressed: what is mapped changes with the page tables. gdb takes an end of 2^64 as no end.</summary>

@@ -1,7 +1,10 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace XenSim.Simulator.Debugging.Prompt;
 
 /// <summary>The prompt's commands inside another front, which shows what they print: gdb's <c>monitor</c>, an editor's console.</summary>
 /// <param name="mayUseFiles">False: commands that take a file's name are refused, because somebody else than the user of this machine may give them.</param>
+[SuppressMessage("Design", "CA1001", Justification = "A StringWriter holds nothing of the host.")]
 internal sealed class EmbeddedPrompt(DebugSession debug, bool mayUseFiles)
 {
     private readonly StringWriter _output = new();
