@@ -33,7 +33,7 @@ public sealed class DebugTrapsTests
         }
 
         // Ten instructions were executed before: mov, xor, and the loop's three up to its third dec.
-        Assert.Equal(1000 - 2, hits);
+        Assert.Equal(1000 - 3, hits);
         Assert.Equal(ExitReason.Syscall, exit.Reason);
         Assert.Equal(500_500u, m.Cpu[Gpr.Rax]);
         Assert.Equal(2 + 3000, m.Cpu.RetiredInstructions);

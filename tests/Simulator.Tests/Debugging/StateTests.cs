@@ -51,7 +51,7 @@ public sealed class StateTests
 
     [Theory]
     [InlineData(typeof(MemoryStream), "a stream")]
-    [InlineData(typeof(SemaphoreSlim), "handle")]
+    [InlineData(typeof(SemaphoreSlim), "a thread")]
     [InlineData(typeof(Native), "_pointer points to")]
     public void What_cannot_be_put_back_is_refused_by_name(Type type, string why)
     {

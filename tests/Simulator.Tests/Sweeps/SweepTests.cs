@@ -1,7 +1,6 @@
 using System.Text;
 using XenSim.Hypervisor.Public;
 using XenSim.Simulator.Commands;
-using XenSim.Simulator.Input;
 using XenSim.Simulator.Scenarios;
 using XenSim.Simulator.Session;
 using XenSim.Simulator.Sweeps;

@@ -8,7 +8,7 @@ namespace XenSim.Simulator.Tests.Debugging.Dap;
 public sealed class DapClientTests
 {
     [Fact]
-    public void A_public_client_goes_through_a_whole_session()
+    public async Task A_public_client_goes_through_a_whole_session()
     {
         string folder = Path.Combine(Path.GetDirectoryName(Here())!, "client");
         if (!Directory.Exists(Path.Combine(folder, "node_modules")))
@@ -21,10 +21,11 @@ public sealed class DapClientTests
         ProcessStartInfo start = new("node", ["session.js"]) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["XENSIM"] = System.Text.Json.JsonSerializer.Serialize((string[])["dotnet", typeof(ExitCode).Assembly.Location]);
         using Process node = Process.Start(start)!;
-        Task<string> error = node.StandardError.ReadToEndAsync();
-        string output = node.StandardOutput.ReadToEnd();
-        node.WaitForExit();
-        Assert.True(node.ExitCode == 0, output + error.Result);
+        CancellationToken stop = TestContext.Current.CancellationToken;
+        Task<string> error = node.StandardError.ReadToEndAsync(stop);
+        string output = await node.StandardOutput.ReadToEndAsync(stop);
+        await node.WaitForExitAsync(stop);
+        Assert.True(node.ExitCode == 0, output + await error);
         Assert.Contains("the session is as it should be", output, StringComparison.Ordinal);
     }
 

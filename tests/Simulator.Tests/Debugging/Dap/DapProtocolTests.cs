@@ -98,7 +98,7 @@ public sealed class DapProtocolTests
             iter: 40, threads: 1);
 
     [Fact]
-    public void A_guest_that_runs_is_paused_and_answers_meanwhile()
+    public async Task A_guest_that_runs_is_paused_and_answers_meanwhile()
     {
         using AnonymousPipeServerStream write = new();
         using AnonymousPipeClientStream read = new(PipeDirection.In, write.ClientSafePipeHandle);
@@ -110,7 +110,7 @@ public sealed class DapProtocolTests
         {
             using DapServer server = new(connection, _ => new DebugSession(linux), CancellationToken.None);
             server.Serve();
-        });
+        }, TestContext.Current.CancellationToken);
         DapReader reader = new(answers, 1 << 20);
         JsonNode Until(Func<JsonNode, bool> wanted)
         {
@@ -137,7 +137,7 @@ public sealed class DapProtocolTests
         Assert.Equal("pause", (string?)Until(m => (string?)m["event"] == "stopped")["body"]!["reason"]);
         Ask(6, "disconnect", "{}");
         Answer(6);
-        serving.GetAwaiter().GetResult();
+        await serving;
     }
 
     [Theory]
