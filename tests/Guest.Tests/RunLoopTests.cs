@@ -154,6 +154,7 @@ public sealed class RunLoopTests
         CpuExit off = m.Cpu.Run(10);
         Assert.Equal((ExitReason.Exception, (byte)6), (off.Reason, off.Vector));
 
+        m.Cpu.Cpl = 0;
         m.Cpu.Efer |= efer;
         m.Cpu.Cr4 |= cr4;
         m.Cpu.Rip = Code;

@@ -17,12 +17,15 @@ internal static class DomctlAnswers
     /// <summary>The most frames that memory_mapping takes.</summary>
     private const ulong MostMapped = 64;
 
+    /// <summary>XEN_DOMCTL_soft_reset_cont, which the public header shows to Xen only: a caller has no business with it.</summary>
+    private const DomctlCommand SoftResetContinued = (DomctlCommand)23;
+
     public static Func<DomctlContext, XenErrno>? For417(DomctlCommand command) => command switch
     {
         DomctlCommand.subscribe => Subscribe,
         DomctlCommand.sendtrigger => SendTrigger,
         DomctlCommand.assign_device or DomctlCommand.deassign_device or DomctlCommand.test_assign_device or DomctlCommand.get_device_group => static _ => XenErrno.EOPNOTSUPP,
-        DomctlCommand.bind_pt_irq or DomctlCommand.unbind_pt_irq or DomctlCommand.soft_reset_cont => static _ => XenErrno.EINVAL,
+        DomctlCommand.bind_pt_irq or DomctlCommand.unbind_pt_irq or SoftResetContinued => static _ => XenErrno.EINVAL,
         DomctlCommand.memory_mapping => MemoryMapping,
         DomctlCommand.ioport_mapping => IoPortMapping,
         DomctlCommand.get_ext_vcpucontext or DomctlCommand.set_ext_vcpucontext => static d => OfAnother(d, XenErrno.ESRCH, XenErrno.EOPNOTSUPP),

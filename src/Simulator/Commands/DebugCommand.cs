@@ -17,7 +17,7 @@ internal static class DebugCommand
 
     private sealed record Given(
         BootCommand.Given Boot, Option<string[]> Scripts, Option<string?> Record, DefaultedOption<ulong> Memory, DefaultedOption<ulong> Interval, Option<bool> NoHistory, Option<string[]> Symbols, Option<int?> Case,
-        Option<string?> Gdb);
+        Option<string?> Scenario, Option<string?> Goto, Option<string?> Gdb);
 
     public static Command Build(Terminal terminal)
     {
@@ -37,6 +37,8 @@ internal static class DebugCommand
             new Option<bool>("--no-history") { Description = "Capture nothing: going back runs everything again." },
             new Option<string[]>("--symbols") { Description = "Symbols of the guest: an ELF file or a System.map. May be repeated.", HelpName = "FILE", Arity = ArgumentArity.OneOrMore, AllowMultipleArgumentsPerToken = false },
             new Option<int?>("--case") { Description = "Which of the scenario's combinations, from 1.", HelpName = "N" },
+            new Option<string?>("--scenario") { Description = "The same by name, as reports print it.", HelpName = "NAME" },
+            new Option<string?>("--goto") { Description = "Go there first, as the prompt's goto does: event:N, instruction:N, stage:NAME or end.", HelpName = "MOMENT" },
             new Option<string?>("--gdb") { Description = "Wait for gdb at 127.0.0.1:PORT, [::1]:PORT or unix:PATH instead of reading commands; port 0: any that is free.", HelpName = "ADDRESS" });
         Command command = new("debug",
             """
@@ -51,13 +53,14 @@ internal static class DebugCommand
               xensim debug pv64
               xensim debug scenarios/domu/pv64-xen-4.17.yaml -x commands.txt
               printf 'break setup_hypercall_page\ncontinue\nstep 4\nbt\n' | xensim debug pv64
+              xensim debug scenarios/domu/pv64-xen-4.17.yaml --goto stage:setup_hypercall_page
               xensim debug pv64 --gdb 127.0.0.1:1234
               xensim debug vmlinuz --ramdisk initrd.gz --symbols System.map --record boot.xensim
             """);
         BootCommand.Given b = given.Boot;
         foreach (Option option in (Option[])[
             b.Type, b.Dom0, b.Ramdisk, b.CommandLine, b.Memory, b.Vcpus, b.Release, b.Vendor, b.HostBits, b.Supervisor, b.HostMemory, b.XenCommandLine, b.MaxInstructions, b.Notes, b.Tries,
-            b.Viridian, b.OnPoweroff, b.OnReboot, b.OnCrash, given.Scripts, given.Record, given.Memory, given.Interval, given.NoHistory, given.Symbols, given.Case, given.Gdb])
+            b.Viridian, b.OnPoweroff, b.OnReboot, b.OnCrash, given.Scripts, given.Record, given.Memory, given.Interval, given.NoHistory, given.Symbols, given.Case, given.Scenario, given.Goto, given.Gdb])
         {
             command.Add(option);
         }
@@ -129,7 +132,7 @@ internal static class DebugCommand
         switch (Path.GetExtension(target))
         {
             case ".yaml" or ".yml":
-                return ReadScenario(target, parsed.GetValue(given.Case));
+                return ReadScenario(target, parsed.GetValue(given.Case), parsed.GetValue(given.Scenario));
             case ".cfg":
                 DomainConfiguration domain = CreateCommand.Read(target, given.Boot.Release.ValueIn(parsed), terminal);
                 return new SessionOptions
@@ -146,12 +149,15 @@ internal static class DebugCommand
         }
     }
 
-    private static SessionOptions ReadScenario(string file, int? which)
+    private static SessionOptions ReadScenario(string file, int? which, string? name)
     {
         IReadOnlyList<Scenario> scenarios = ScenarioFile.Load(file);
         if (which is < 1 || which > scenarios.Count)
             throw new InputException(file, $"it has no combination {which}", $"it has {scenarios.Count}");
-        Scenario scenario = scenarios[(which ?? 1) - 1];
+        Scenario scenario = name is null
+            ? scenarios[(which ?? 1) - 1]
+            : scenarios.FirstOrDefault(s => s.Name == name)
+                ?? throw new InputException(file, $"it has no scenario \"{name}\"", NearestName.Hint(name, [.. scenarios.Select(s => s.Name)]) ?? $"it has {scenarios.Count}");
         return scenario.MissingGuest is { } missing
             ? throw new InputException(file, $"the real guest {missing} is not in {FetchedGuests.Folder}", "scenarios/guests/get.sh fetches it")
             : scenario.Session;
@@ -161,7 +167,7 @@ internal static class DebugCommand
     {
         DebugPrompt prompt = new(debug, terminal.Out, CancellationToken.None);
         using CancellationTokenRegistration interrupt = terminal.Stop.Register(debug.Interrupt);
-        bool wrong = false;
+        bool wrong = parsed.GetValue(given.Goto) is { } moment && !prompt.Execute($"goto {moment.Replace(':', ' ')}");
         foreach (string file in parsed.GetValue(given.Scripts) ?? [])
         {
             if (!prompt.IsDone)

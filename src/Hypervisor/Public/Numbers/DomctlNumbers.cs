@@ -29,7 +29,6 @@ public enum DomctlCommand : uint
     ioport_permission = 21,
     hypercall_init = 22,
     arch_setup = 23,
-    soft_reset_cont = 23,
     settimeoffset = 24,
     getvcpuaffinity = 25,
     real_mode_area = 26,

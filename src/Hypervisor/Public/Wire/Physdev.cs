@@ -88,7 +88,7 @@ public struct PhysdevPciDevice
     [FieldOffset(3)] public byte Devfn;
 }
 
-/// <summary>The head of physdev_map_pirq, alike in both widths; what follows is about MSI.</summary>
+/// <summary>The head of physdev_map_pirq, alike in both widths; what follows is about MSI. No whole structure: real calls (oracle, dom0-calls) are its witness.</summary>
 [StructLayout(LayoutKind.Explicit, Pack = 1, Size = 16)]
 public struct PhysdevMapPirqHead
 {

@@ -93,7 +93,9 @@ internal sealed class GdbServer : IDisposable
                     continue;
                 }
 
-                client.NoDelay = _path is null;
+                // A Unix socket knows no such option and would refuse it.
+                if (_path is null)
+                    client.NoDelay = true;
                 clients.Add(_last = new GdbConnection(new NetworkStream(client, ownsSocket: true)), CancellationToken.None);
             }
         }
