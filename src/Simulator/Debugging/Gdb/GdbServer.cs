@@ -88,8 +88,8 @@ internal sealed class GdbServer : IDisposable
                 Socket client = _listener.AcceptAsync(stop).AsTask().GetAwaiter().GetResult();
                 if (_last is { } other && !other.IsOverWithin(HangUpNoticed))
                 {
-                    client.Dispose();
                     _log.WriteLine("xensim: refused a second client of --gdb");
+                    client.Dispose();
                     continue;
                 }
 
