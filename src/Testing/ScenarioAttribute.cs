@@ -1,8 +1,8 @@
 using System.Reflection;
+using XenSim.Simulator.Scenarios;
 using Xunit;
 using Xunit.Sdk;
 using Xunit.v3;
-using XenSim.Simulator.Scenarios;
 
 namespace XenSim.Testing;
 
