@@ -55,11 +55,11 @@ internal sealed partial class DapServer
                 Expression? condition = w.Text("condition") is { Length: > 0 } text ? Expression.Parse(text) : null;
                 body["id"] = Add(kind, point, condition, IgnoreOf(w)).Id;
                 body["verified"] = true;
-                all.Add(body);
+                all.Add((JsonNode)body);
             }
             catch (Exception e) when (e is DapRefusal or ExpressionException)
             {
-                all.Add(new JsonObject { ["verified"] = false, ["message"] = e.Message });
+                all.Add((JsonNode)new JsonObject { ["verified"] = false, ["message"] = e.Message });
             }
         }
 

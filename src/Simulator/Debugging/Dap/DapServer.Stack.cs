@@ -53,7 +53,7 @@ internal sealed partial class DapServer
         foreach (Vcpu v in Debug.Inspect.Vcpus.Where(v => Debug.Options.Path == BootPath.Dom0 || v.Domain.Id != DomainId.Dom0))
         {
             VcpuId id = new(v.Domain.Id, v.Id);
-            all.Add(new JsonObject { ["id"] = ThreadOf(id), ["name"] = $"{id} ({v.State.ToString().ToLowerInvariant()})" });
+            all.Add((JsonNode)new JsonObject { ["id"] = ThreadOf(id), ["name"] = $"{id} ({v.State.ToString().ToLowerInvariant()})" });
         }
 
         return new JsonObject { ["threads"] = all };
@@ -153,7 +153,7 @@ internal sealed partial class DapServer
         JsonObject scope = new() { ["name"] = name, ["variablesReference"] = _scopes.Count, ["expensive"] = false };
         if (hint is not null)
             scope["presentationHint"] = hint;
-        scopes.Add(scope);
+        scopes.Add((JsonNode)scope);
     }
 
     private JsonObject Variables(DapArguments a)
@@ -164,7 +164,7 @@ internal sealed partial class DapServer
             JsonObject o = new() { ["name"] = v.Name, ["value"] = v.Value, ["variablesReference"] = 0 };
             if (v.MemoryReference is not null)
                 o["memoryReference"] = v.MemoryReference;
-            all.Add(o);
+            all.Add((JsonNode)o);
         }
 
         return new JsonObject { ["variables"] = all };
