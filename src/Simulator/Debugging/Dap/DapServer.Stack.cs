@@ -49,7 +49,7 @@ internal sealed partial class DapServer
 
     private JsonObject Threads()
     {
-        JsonArray all = [new JsonObject { ["id"] = BootThread, ["name"] = "the boot" }];
+        JsonArray all = [(JsonNode)new JsonObject { ["id"] = BootThread, ["name"] = "the boot" }];
         foreach (Vcpu v in Debug.Inspect.Vcpus.Where(v => Debug.Options.Path == BootPath.Dom0 || v.Domain.Id != DomainId.Dom0))
         {
             VcpuId id = new(v.Domain.Id, v.Id);
