@@ -183,8 +183,7 @@ internal static class GuestReturn
     /// <summary>The last instruction of the way out. What it faults on is an exception of the guest's at the place it should have come to; 4.0 calls the failsafe callback.</summary>
     private static void Load(Vcpu v, ushort cs, ushort ss)
     {
-        // A kernel in ring 0 returns to its own ring: its selectors lose their RPL on the way out, and nothing is loaded that could fault.
-        if (v.Domain.KernelRing == 0 || GuestSegments.RefuseReturn(v, cs, ss, out uint errorCode) is not { } vector)
+        if (GuestSegments.RefuseReturn(v, cs, ss, out uint errorCode) is not { } vector)
         {
             GuestSegments.LoadCodeAndStack(v, cs, ss);
             return;

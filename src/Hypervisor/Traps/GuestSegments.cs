@@ -20,8 +20,7 @@ internal static class GuestSegments
     /// </remarks>
     public static void LoadCodeAndStack(Vcpu v, ushort cs, ushort ss)
     {
-        if (v.Domain.KernelRing == 0 && (cs & UserRing) == 0)
-            cs &= unchecked((ushort)~3);
+        cs = OnTheWayOut(v, cs);
         v.Cpu.Cpl = cs & 3;
         v.Cpu.SetSegment(SegmentName.Cs, Read(v, cs));
         v.Cpu.SetSegment(SegmentName.Ss, Read(v, ss));
@@ -82,12 +81,13 @@ internal static class GuestSegments
     }
 
     /// <summary>
-    /// What IRET to a less privileged ring checks of the two selectors: null = they can be loaded, else the vector; the error code is
-    /// <paramref name="errorCode"/>. SDM vol. 2A, IRET, RETURN-TO-OUTER-PRIVILEGE-LEVEL.
+    /// What IRET checks of the two selectors: null = they can be loaded, else the vector; the error code is
+    /// <paramref name="errorCode"/>. SDM vol. 2A, IRET, RETURN-TO-OUTER-PRIVILEGE-LEVEL and RETURN-TO-SAME-PRIVILEGE-LEVEL.
     /// </summary>
     public static byte? RefuseReturn(Vcpu v, ushort cs, ushort ss, out uint errorCode)
     {
         const ulong system = 1UL << 44, code = 1UL << 43, conforming = 1UL << 42, writable = 1UL << 41, present = 1UL << 47;
+        cs = OnTheWayOut(v, cs);
         errorCode = (cs & ~3) == 0 ? 0 : cs & ~3u;
         int ring = cs & 3;
         if (!TryReadDescriptor(v, cs, out ulong d) || (d & (system | code)) != (system | code))
@@ -98,6 +98,8 @@ internal static class GuestSegments
             return PvInjection.GeneralProtection;
         if ((d & present) == 0)
             return PvInjection.NotPresent;
+        if (ring == 0)
+            return null; // to the same ring, as a kernel in ring 0: SS stays what it is
         bool toLongMode = v.Domain.Host64 && (d >> 53 & 1) != 0;
         errorCode = (ss & ~3) == 0 ? 0 : ss & ~3u;
         if ((ss & ~3) == 0)
@@ -106,6 +108,8 @@ internal static class GuestSegments
             return PvInjection.GeneralProtection;
         return (d & present) == 0 ? PvInjection.StackFault : null;
     }
+
+    private static ushort OnTheWayOut(Vcpu v, ushort cs) => v.Domain.KernelRing == 0 && (cs & UserRing) == 0 ? (ushort)(cs & ~3) : cs;
 
     private static SegmentRegister FromDescriptor(ushort selector, ulong d)
     {

@@ -75,10 +75,11 @@ public sealed class GuestCopiesAndDeathTests
             "----[ Xen-4.17.7  x86_64  debug=n  Not tainted ]----",
             "CPU:    0",
             "RIP:    e033:[<0000000000004000>]",
-            "RFLAGS: 0000000000000202   EM: 0   CONTEXT: pv guest (d1v0)", // as recorded: tests/Oracle.Tests/Data/pv-conformance/crashes
+            "RFLAGS: 0000000000000202   EM: 0   CONTEXT: pv guest (d1v0)", // create_bounce_frame has cleared RF
         ], log[..7]);
         Assert.Contains("ds: 0000   es: 0000   fs: 0000   gs: 0000   ss: e02b   cs: e033", log);
-        // The frame for the handler stands on the stack before Xen sees that there is none, as in the recorded crashes.
+        // Recorded (pv-conformance/crashes/4.17-64-no-handler.log): the frame for the handler stands on the stack already, rcx to ss in 56 bytes
+        // with CS of ring 0, before Xen sees that there is none. RF in it: SDM vol. 3B, 17.3.1.1 (the recording's QEMU leaves it clear).
         int stack = Array.IndexOf(log, "Guest stack trace from rsp=0000000000007fb8:");
         Assert.True(stack > 0, string.Join(Environment.NewLine, log));
         Assert.Equal("   0000000000000000 0000000000000000 0000000000004000 000000000000e030", log[stack + 1]);
