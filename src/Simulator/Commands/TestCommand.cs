@@ -25,7 +25,7 @@ internal static class TestCommand
             Options.Repeated("--tag", "Only scenarios with this tag, with ! before it only those without; may be repeated.", "TAG"),
             Options.Repeated("--set", "Replaces a value of every scenario, as in guest.memory=64; may be repeated.", "PATH=VALUE"),
             new Option<bool>("--fail-fast") { Description = "Start no more scenarios after one has failed." },
-            Options.Number("--repeat", "Run each so often; that all runs have the same events is checked.", "N", 1, 1, 1000),
+            Options.Number("--repeat", "Run each so often; that all runs have the same events and leave the same memory is checked.", "N", 1, 1, 1000),
             new Option<bool>("--list") { Description = "Print the names of the chosen scenarios and run none." },
             ReportCommand.JUnit(), ReportCommand.Json(), ReportCommand.Html(),
             new Option<string?>("--trace") { Description = "Keep every scenario's trace in this folder; one that fails is compared with its last run that passed.", HelpName = "FOLDER" },
@@ -70,7 +70,7 @@ internal static class TestCommand
         string? traces = Folder(parsed.GetValue(given.Trace));
         int repeat = (int)given.Repeat.ValueIn(parsed);
         SuiteOptions options = new((int)given.Jobs.ValueIn(parsed), parsed.GetValue(given.FailFast), repeat);
-        SuiteRunner runner = new(options, s => new RunWishes(files.Any || repeat > 1, traces is null ? null : Path.Combine(traces, TraceName(s)), parsed.GetValue(given.Update)));
+        SuiteRunner runner = new(options, s => new RunWishes(files.Any || repeat > 1, traces is null ? null : Path.Combine(traces, TraceName(s)), parsed.GetValue(given.Update), Memory: repeat > 1));
         SuiteView view = new(terminal, chosen.Scenarios.Count);
         IReadOnlyList<ScenarioResult?> results = view.Watch(() => runner.Run(chosen.Scenarios, [.. costs.DearestFirst(chosen.Scenarios)], view, terminal.Stop));
         view.Summarise([.. results.OfType<ScenarioResult>()]);

@@ -10,7 +10,8 @@ namespace XenSim.Simulator.Scenarios;
 /// <param name="Report">Stages, console, memory and page for reports, and a digest of the trace.</param>
 /// <param name="Trace">File for the trace; null: none.</param>
 /// <param name="Update">Write the golden file anew.</param>
-internal sealed record RunWishes(bool Report = false, string? Trace = null, bool Update = false);
+/// <param name="Memory">A digest of the domain's memory at the end.</param>
+internal sealed record RunWishes(bool Report = false, string? Trace = null, bool Update = false, bool Memory = false);
 
 /// <summary>Runs one scenario and says what did not hold.</summary>
 public static class ScenarioRunner
@@ -58,6 +59,7 @@ public static class ScenarioRunner
         {
             Nanoseconds = session.Xen.VirtualNanoseconds,
             Digest = traced.Digest,
+            Memory = wishes.Memory ? evidence.DigestMemory() : null,
             Failure = verdict == ExitCode.Success ? null : FailureExplanation.For(scenario, session, log, mismatches, traced.Divergence),
             Report = wishes.Report ? RunReporter.Report(session, log) : null,
         };
@@ -101,6 +103,9 @@ public sealed record ScenarioResult(
 
     /// <summary>SHA-256 of the trace; null: nobody asked for it.</summary>
     public string? Digest { get; init; }
+
+    /// <summary>SHA-256 of the domain's memory at the end; null: nobody asked for it, or there is no domain.</summary>
+    public string? Memory { get; init; }
 
     /// <summary>Null: it did not fail.</summary>
     public FailureReport? Failure { get; init; }

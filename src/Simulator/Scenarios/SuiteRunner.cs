@@ -87,6 +87,12 @@ internal sealed class SuiteRunner(SuiteOptions options, Func<Scenario, RunWishes
         return [.. results.Select(r => r?.Result)];
     }
 
+    private static string? Unlike(ScenarioResult first, ScenarioResult again) => (again.Digest, again.Verdict) != (first.Digest, first.Verdict)
+        ? $"had other events than the first: {again.Digest}, not {first.Digest}"
+        : (again.Instructions, again.Memory) != (first.Instructions, first.Memory)
+            ? $"left another state than the first: memory {again.Memory} after {again.Instructions} instructions, not {first.Memory} after {first.Instructions}"
+            : null;
+
     /// <summary>A bug in one scenario's run is that scenario's verdict: the others go on.</summary>
     private ScenarioResult RunOne(Scenario scenario, StageRecord stages, CancellationToken stop)
     {
@@ -97,8 +103,8 @@ internal sealed class SuiteRunner(SuiteOptions options, Func<Scenario, RunWishes
             for (int run = 2; run <= options.Repeat && !first.Skipped && !stop.IsCancellationRequested; run++)
             {
                 ScenarioResult again = ScenarioRunner.Run(scenario, wanted with { Trace = null }, stop);
-                if (again.Verdict != ExitCode.Interrupted && (again.Digest, again.Verdict) != (first.Digest, first.Verdict))
-                    return first with { Verdict = ExitCode.InternalError, Mismatches = [new Mismatch("--repeat", null, $"run {run} had other events than the first: {again.Digest}, not {first.Digest} (this is a bug in XenSim)")] };
+                if (again.Verdict != ExitCode.Interrupted && Unlike(first, again) is { } unlike)
+                    return first with { Verdict = ExitCode.InternalError, Mismatches = [new Mismatch("--repeat", null, $"run {run} {unlike} (this is a bug in XenSim)")] };
             }
 
             return first;

@@ -16,6 +16,7 @@ public sealed class ExpectationTests : IDisposable
     [InlineData("events: {event: LogLine, where: {text: \"*setup_hypercall_page: vaddr=0x*\"}}")]
     [InlineData("no-events: [{event: StageFailed}, PageTypeRefused]")]
     [InlineData("event-counts: [{event: DomainCreated, count: 2}, {event: HypercallEntered, where: {issuer: Guest}, at-least: 10, at-most: 1000}]")]
+    [InlineData("hypercall-counts: {update_descriptor: 0, xen_version: {at-least: 1}, sched_op: {at-least: 1, at-most: 9}}")]
     [InlineData("frames: {recount: true, types: {PGT_l4_page_table: 1}}")]
     [InlineData("frames: [{recount: true, when: entry}, {recount: true, when: end}]")]
     public void It_holds(string expectation) => Assert.Equal("", Wrong(expectation));
@@ -28,6 +29,10 @@ public sealed class ExpectationTests : IDisposable
     [InlineData("event-counts: {event: DomainCreated, count: 1}", "expected 1 of DomainCreated, there were 2")]
     [InlineData("event-counts: {event: DomainCreated, at-least: 3}", "expected at least 3 of DomainCreated, there were 2")]
     [InlineData("event-counts: {event: DomainCreated, at-most: 1}", "expected at most 1 of DomainCreated, there were 2")]
+    [InlineData("hypercall-counts: {update_descriptor: 1}", "the guest made update_descriptor 0 times, not 1")]
+    [InlineData("hypercall-counts: {update_descriptor: {at-least: 1}}", "0 times, not at least 1")]
+    [InlineData("hypercall-counts: {sched_op: {at-most: 0}}", "times, not at most 0")]
+    [InlineData("hypercall-counts: {sched_op: {at-least: 20, at-most: 30}}", "times, not 20 to 30")]
     [InlineData("frames: {types: {PGT_l4_page_table: 7}}", "expected 7 frames of type PGT_l4_page_table, there are 1")]
     [InlineData("digest: {console: 0000000000000000000000000000000000000000000000000000000000000000}", "console: expected 0000")]
     [InlineData("digest: {events: 0000000000000000000000000000000000000000000000000000000000000000}", "events: expected 0000")]
@@ -39,6 +44,7 @@ public sealed class ExpectationTests : IDisposable
     [InlineData("events: [{event: DomainCreated, where: {domian: 1}}]", "expected a field of an event, found \"domian\"; did you mean \"domain\"?")]
     [InlineData("events: [{event: DomainCreated, where: {reason: 1}}]", "DomainCreated has no field \"reason\"; use one of: domain")]
     [InlineData("event-counts: [{event: DomainCreated}]", "needs \"count\", \"at-least\" or \"at-most\"")]
+    [InlineData("hypercall-counts: {sched_op: {}}", "a range needs \"at-least\" or \"at-most\"")]
     [InlineData("events: [StateChanged]", "expected an event, found \"StateChanged\"")]
     [InlineData("frames: {recount: false}", "a frames expectation needs")]
     public void It_is_refused(string expectation, string words) => ProgramRun.With("run", Scenario(expectation)).MustRefuse(words);
