@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using XenSim.Guest.Cpu;
 using XenSim.Simulator.Debugging;
 using XenSim.Simulator.Input;
 using XenSim.Simulator.Session;
@@ -6,23 +7,28 @@ using XenSim.Simulator.Session;
 namespace XenSim.Simulator.Tests.Debugging;
 
 /// <summary>
-/// Debian's Linux 6.1 booted to userspace under the debugger. Minutes of processor time: run with <c>-explicit only</c>.
+/// Debian's Linux 6.1 under the debugger: its first 120 million instructions always, the whole boot to userspace on request (<c>-explicit only</c>; a few minutes of processor time).
 /// The last test prints what history costs; use a Release build for it.
 /// </summary>
 public sealed class LinuxTimeTravelTests(ITestOutputHelper output)
 {
-    [Fact(Explicit = true)]
-    public void Back_to_the_first_write_of_a_page_table_entry_and_forward_to_the_same_end()
+    /// <summary>Instructions of the part of the boot that every run of the tests goes through, and of more than the boot has.</summary>
+    private const long Beginning = 120_000_000, Everything = 8_000_000_000;
+
+    [Theory]
+    [InlineData(Beginning, "Linux version 6.1")]
+    [InlineData(Everything, "INIT: done", Explicit = true)]
+    public void Back_to_the_first_write_of_a_page_table_entry_and_forward_to_the_same_end(long instructions, string printed)
     {
-        using DebugSession debug = Linux();
+        using DebugSession debug = Linux(instructions);
         Position end = debug.Go().Position;
         string digest = debug.StateDigest();
         string console = ConsoleOf(debug);
-        Assert.Contains("INIT: done", console, StringComparison.Ordinal);
+        Assert.Contains(printed, console, StringComparison.Ordinal);
 
-        // An entry of the table that maps the kernel's data, by machine address, so that every writer is seen.
+        // The entry that maps the stack, by machine address, so that every writer is seen: the tools at first, Linux itself once it has stacks in vmalloc space.
         debug.GoToInstruction(end.Instruction / 2);
-        ulong entry = EntryOf(debug, debug.Inspect.Selected!.Cpu.LinearRip);
+        ulong entry = EntryOf(debug, debug.Inspect.Selected!.Cpu[Gpr.Rsp]);
         Breakpoint watch = debug.Breakpoints.Add(new MemoryWatch(AddressSpace.Machine, entry, 8, WatchKind.Change));
         StopReport stop = debug.Report, first = stop;
         while ((stop = debug.Go(Direction.Backward)).Reason == StopReason.Watchpoint)
@@ -37,14 +43,16 @@ public sealed class LinuxTimeTravelTests(ITestOutputHelper output)
         Assert.Equal(console, ConsoleOf(debug));
     }
 
-    [Fact(Explicit = true)]
-    public void Two_hundred_random_steps_find_every_state_again()
+    [Theory]
+    [InlineData(Beginning, 24)]
+    [InlineData(Everything, 200, Explicit = true)]
+    public void Random_steps_find_every_state_again(long instructions, int steps)
     {
-        using DebugSession debug = Linux();
+        using DebugSession debug = Linux(instructions);
         Position end = debug.Go().Position;
         Dictionary<Position, string> seen = new() { [end] = debug.StateDigest() };
         Random random = new(7);
-        for (int i = 0; i < 200; i++)
+        for (int i = 0; i < steps; i++)
         {
             Direction direction = random.Next(2) == 0 ? Direction.Forward : Direction.Backward;
             StopReport stop = random.Next(8) switch
@@ -64,8 +72,19 @@ public sealed class LinuxTimeTravelTests(ITestOutputHelper output)
     [Fact(Explicit = true)]
     public void What_history_costs()
     {
-        TimeSpan without = Boot(new DebugSettings { KeepHistory = false }, out _);
-        TimeSpan with = Boot(new DebugSettings(), out DebugSession debug);
+        // The first boot of a process also compiles; it is not counted. Of several, in turn, the least counts.
+        Boot(new DebugSettings { KeepHistory = false }, out DebugSession debug);
+        debug.Dispose();
+        TimeSpan without = TimeSpan.MaxValue, with = TimeSpan.MaxValue;
+        for (int round = 0; round < 3; round++)
+        {
+            without = Least(without, Boot(new DebugSettings { KeepHistory = false }, out debug));
+            debug.Dispose();
+            with = Least(with, Boot(new DebugSettings(), out debug));
+            if (round < 2)
+                debug.Dispose();
+        }
+
         using (debug)
         {
             output.WriteLine($"boot with history {with.TotalSeconds:F2} s of processor time, without {without.TotalSeconds:F2} s: {with / without:F3} times");
@@ -86,21 +105,25 @@ public sealed class LinuxTimeTravelTests(ITestOutputHelper output)
         }
     }
 
+    private static TimeSpan Least(TimeSpan a, TimeSpan b) => a < b ? a : b;
+
     private static TimeSpan Boot(DebugSettings settings, out DebugSession debug)
     {
-        debug = Linux(settings);
+        debug = Linux(Everything, settings);
         TimeSpan start = Process.GetCurrentProcess().TotalProcessorTime;
         debug.Go();
-        TimeSpan took = Process.GetCurrentProcess().TotalProcessorTime - start;
-        if (!settings.KeepHistory)
-            debug.Dispose();
-        return took;
+        return Process.GetCurrentProcess().TotalProcessorTime - start;
     }
 
-    private static DebugSession Linux(DebugSettings? settings = null)
+    private static DebugSession Linux(long instructions, DebugSettings? settings = null)
     {
         string kernel = Path.Combine(FetchedGuests.Folder, "vmlinuz-6.1-amd64"), ramdisk = Path.Combine(FetchedGuests.Folder, "initramfs.gz");
-        Assert.SkipUnless(File.Exists(kernel) && File.Exists(ramdisk), "Linux has not been fetched: scenarios/guests/get.sh");
+        if (!File.Exists(kernel) || !File.Exists(ramdisk))
+        {
+            Assert.False(FetchedGuests.AreRequired, "Linux has not been fetched");
+            Assert.Skip("Linux has not been fetched: scenarios/guests/get.sh");
+        }
+
         return new DebugSession(
             new SessionOptions
             {
@@ -112,7 +135,7 @@ public sealed class LinuxTimeTravelTests(ITestOutputHelper output)
                     MemoryMiB = 256,
                     Name = "linux",
                 },
-                Limits = new SessionLimits { Instructions = 8_000_000_000 },
+                Limits = new SessionLimits { Instructions = instructions },
             },
             settings);
     }

@@ -85,6 +85,8 @@ public sealed partial class RealGdbTests
     }
 
     [Theory]
+    [InlineData("fetched:grub-x86_64-xen.bin", "$rsi + 32")]
+    [InlineData("fetched:grub-i386-xen.bin", "$esi + 32")]
     [InlineData("fetched:vmlinuz-6.1-amd64", "$rsi + 32")]
     public void A_real_guest_is_caught_reading_its_start_info_killed_and_taken_up_again(string guest, string field)
     {
@@ -92,11 +94,13 @@ public sealed partial class RealGdbTests
         // nr_pages follows magic[32] in start_info: xen/include/public/xen.h.
         string said = served.Gdb(
             "printf \"entry %lx\\n\", $pc", $"set $field = {field}", "rwatch *(unsigned long *)$field", "continue", "printf \"at %lx\\n\", $pc", "stepi", "reverse-stepi", "printf \"at %lx\\n\", $pc", "info registers cr3", "kill");
+        // Once when it is set and once when it stops: at the end of a session gdb shows a place too, after which nothing can be stepped.
+        Assert.True(2 == Regex.Count(said, @"Hardware read watchpoint 1: \*\(unsigned long \*\)\$field"), said);
+        Assert.Matches(@"Value = 32768\b", said);
+        Assert.DoesNotContain("No more reverse-execution history", said, StringComparison.Ordinal);
         string[] places = [.. Place().Matches(said).Select(m => m.Value)];
         Assert.True(places.Length == 2, said);
         Assert.True(places[0] == places[1], said);
-        Assert.Contains("Hardware read watchpoint 1: *(unsigned long *)$field", said, StringComparison.Ordinal);
-        Assert.Matches(@"Value = (32768|8192)\b", said);
         Assert.Matches("cr3 +0x[1-9a-f]", said);
 
         string again = served.Gdb("printf \"entry %lx\\n\", $pc", "reverse-stepi", "detach");
