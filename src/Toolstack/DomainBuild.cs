@@ -52,6 +52,9 @@ public sealed class DomainBuild
     /// <summary>SHUTDOWN_* that libxl has read; null while the domain lives.</summary>
     internal uint? ShutdownReason { get; set; }
 
+    /// <summary>Somebody else destroyed the domain: libxl's LIBXL_EVENT_TYPE_DOMAIN_DEATH.</summary>
+    internal bool IsGone { get; set; }
+
     /// <summary>The action that the configuration has for this end.</summary>
     internal EndAction Action { get; set; }
 
@@ -61,6 +64,13 @@ public sealed class DomainBuild
     internal ToolLog Log { get; }
 
     internal XenControl Xc { get; }
+
+    /// <summary>What is done next is about the guest, whatever was built last.</summary>
+    internal DomainBuild OnGuest()
+    {
+        Current = Guest;
+        return this;
+    }
 
     internal IToolStore Store => Options.Store;
 }

@@ -25,6 +25,15 @@ public sealed class Xl(ToolstackOptions options)
     /// <summary>What that xl does when the domain has ended; then <see cref="DomainBuild.Restart"/> says whether it creates it again.</summary>
     public StageMachine<DomainBuild> DomainDeath(DomainBuild build) => Machine(CallPaths.DomainDeath(options.Release), build);
 
+    /// <summary><c>xl pause</c> of the domain that this run of xl create has made.</summary>
+    public StageMachine<DomainBuild> Pause(DomainBuild build) => Machine(CallPaths.Pause(options.Release), build.OnGuest());
+
+    /// <summary><c>xl unpause</c>.</summary>
+    public StageMachine<DomainBuild> Unpause(DomainBuild build) => Machine(CallPaths.Unpause(options.Release), build.OnGuest());
+
+    /// <summary><c>xl destroy</c>.</summary>
+    public StageMachine<DomainBuild> Destroy(DomainBuild build) => Machine(CallPaths.Destroy(options.Release), build.OnGuest());
+
     private StageMachine<DomainBuild> Machine(Stage<DomainBuild> root, DomainBuild build) => new(root, build, Side.Toolstack, options.Events, options.Faults);
 }
 

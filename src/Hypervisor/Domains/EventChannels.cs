@@ -305,6 +305,19 @@ public sealed class EventChannels
             SetPending(port);
     }
 
+    /// <summary>The port to which a vCPU has bound a VIRQ; 0: none.</summary>
+    public static uint PortOfVirq(Vcpu vcpu, Virq virq) => vcpu.VirqToPort[(uint)virq];
+
+    /// <summary>An event that nobody of the machine sends: evtchn_port_set_pending by whoever stands outside.</summary>
+    /// <returns>False: the port is not bound to anything, nothing happens.</returns>
+    public bool TryRaise(uint port)
+    {
+        if (!IsValid(port) || _channels[port].State is EventChannelState.Closed or EventChannelState.Reserved or EventChannelState.Unbound)
+            return false;
+        SetPending(port);
+        return true;
+    }
+
     /// <summary>evtchn_set_pending: the bits the guest looks at, and the wake-up of the vCPU that is told.</summary>
     internal void SetPending(uint port)
     {

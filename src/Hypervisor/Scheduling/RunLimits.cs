@@ -9,6 +9,9 @@ public sealed record RunLimits
     /// <summary>Absolute virtual time. Unit: ns; null = no limit.</summary>
     public ulong? UntilNanoseconds { get; init; }
 
+    /// <summary>Absolute virtual time at which somebody outside has something to do: a machine that is idle waits for it. Unit: ns; null = never.</summary>
+    public ulong? WakeNanoseconds { get; init; }
+
     /// <summary>Asked after every exit of a vCPU to Xen: true stops. Events may also call <see cref="Xen.RequestStop"/>.</summary>
     public Func<bool>? Until { get; init; }
 
@@ -29,6 +32,9 @@ public enum RunStopReason
     DomainShutdown,
     InstructionLimit,
     TimeLimit,
+
+    /// <summary><see cref="RunLimits.WakeNanoseconds"/> has come.</summary>
+    Woken,
 
     /// <summary>The session asked.</summary>
     Requested,

@@ -100,6 +100,8 @@ public sealed class Scheduler
             return new RunStop(RunStopReason.Requested);
         if (Instructions >= last)
             return new RunStop(RunStopReason.InstructionLimit);
+        if (Now >= limits.WakeNanoseconds)
+            return new RunStop(RunStopReason.Woken);
         return Now >= limits.UntilNanoseconds ? new RunStop(RunStopReason.TimeLimit) : null;
     }
 
@@ -107,7 +109,7 @@ public sealed class Scheduler
     {
         long slice = vcpu.Domain is { IsHvm: true, Vcpus.Count: > 1 } ? PauseLoopInstructions : SliceInstructions;
         _budget = Math.Min(slice, last - Instructions);
-        _budget = Math.Min(_budget, UntilNextDeadline(limits.UntilNanoseconds));
+        _budget = Math.Min(_budget, UntilNextDeadline(Earliest(limits)));
         vcpu.Fire(VcpuTrigger.Schedule);
         _current = vcpu;
         _currentStart = vcpu.Cpu.RetiredInstructions;
@@ -194,7 +196,7 @@ public sealed class Scheduler
 
     private bool SkipIdleTime(RunLimits limits)
     {
-        ulong deadline = NextDeadline();
+        ulong deadline = Math.Min(NextDeadline(), limits.WakeNanoseconds ?? ulong.MaxValue);
         if (deadline == ulong.MaxValue)
             return false;
         ulong target = Math.Min(deadline, limits.UntilNanoseconds ?? ulong.MaxValue);
@@ -203,6 +205,9 @@ public sealed class Scheduler
         FireTimers();
         return true;
     }
+
+    private static ulong? Earliest(RunLimits limits)
+        => limits.WakeNanoseconds is { } wake ? Math.Min(wake, limits.UntilNanoseconds ?? ulong.MaxValue) : limits.UntilNanoseconds;
 
     private long UntilNextDeadline(ulong? limit)
     {

@@ -20,9 +20,10 @@ public sealed class BuiltInGuest
 
     private static readonly GuestTrial[] pvTrials =
         [GuestTrial.HypercallMsrIndex, GuestTrial.HypercallMsrFrame, GuestTrial.UnknownXenMsr, GuestTrial.UnknownHypercall, GuestTrial.Domctl, GuestTrial.Reboot, GuestTrial.GrantToD2,
-            GuestTrial.UseGrantOfD1];
+            GuestTrial.UseGrantOfD1, GuestTrial.OfferInXenstore, GuestTrial.TakeFromXenstore];
 
-    private static readonly GuestTrial[] hvmTrials = [.. Enum.GetValues<GuestTrial>().Where(t => t is not (GuestTrial.Domctl or GuestTrial.GrantToD2 or GuestTrial.UseGrantOfD1))];
+    private static readonly GuestTrial[] hvmTrials =
+        [GuestTrial.HypercallMsrIndex, GuestTrial.HypercallMsrFrame, GuestTrial.UnknownXenMsr, GuestTrial.UnknownHypercall, GuestTrial.OtherVendorInstruction, GuestTrial.UserHypercall, GuestTrial.Reboot];
 
     private readonly Lazy<byte[]> image;
     private readonly Func<GuestVariant, byte[]> build;

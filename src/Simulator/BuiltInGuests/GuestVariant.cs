@@ -34,6 +34,12 @@ public enum GuestTrial
 
     /// <summary>PV: binds the channel and maps the page that d1 offers, answers, notifies.</summary>
     UseGrantOfD1,
+
+    /// <summary>PV: as <see cref="GrantToD2"/>, and tells d2 of reference and port through xenstore.</summary>
+    OfferInXenstore,
+
+    /// <summary>PV: as <see cref="UseGrantOfD1"/>, of the reference and port that it reads in xenstore.</summary>
+    TakeFromXenstore,
 }
 
 /// <summary>A note of a built-in guest's image that is not the usual one. Neither text nor number: the image does not have it.</summary>

@@ -10,7 +10,8 @@ namespace XenSim.Simulator.BuiltInGuests;
 
 /// <summary>
 /// What two PV kernels say to each other, as a frontend and its backend do: d1 grants a page to d2 and offers it an event channel; d2 binds the
-/// channel, maps the page, reads and answers, and notifies d1. They know each other by number, for they speak no xenstore.
+/// channel, maps the page, reads and answers, and notifies d1. They know each other by number; of the reference and the port d2 hears through xenstore, or it
+/// takes the first reference and whichever port is kept for it.
 /// </summary>
 /// <param name="pages">Two pages of the image: the first for d1's grant table, the second granted by d1, and where d2 maps it.</param>
 /// <param name="startInfo">Variable: address of start_info.</param>
@@ -24,15 +25,28 @@ internal sealed class PvExchange(GuestAssembler g, GuestRuntime runtime, ulong v
     private const string Greeting = "hello from d1", Answer = "and from d2";
     private const int PagePresentWritableUser = 7, InvalidatePage = 2;
 
+    private const string ReferencePath = "data/ring-ref", PortPath = "data/event-channel";
+
+    /// <summary>Null: they speak no xenstore.</summary>
+    private PvStoreClient? store;
+
     private ulong Shared => pages + 0x1000;
 
     public void Emit(GuestTrial trial)
     {
-        if (trial == GuestTrial.GrantToD2)
+        if (trial is GuestTrial.OfferInXenstore or GuestTrial.TakeFromXenstore)
+        {
+            store ??= new PvStoreClient(g, runtime, virtualBase, startInfo);
+            store.FindRing();
+        }
+
+        if (trial is GuestTrial.GrantToD2 or GuestTrial.OfferInXenstore)
             EmitGranter();
         else
             EmitUser();
     }
+
+    public void EmitRoutines() => store?.EmitRoutine();
 
     private void EmitGranter()
     {
@@ -53,6 +67,14 @@ internal sealed class PvExchange(GuestAssembler g, GuestRuntime runtime, ulong v
         runtime.CheckedHypercall("event_channel_op(alloc_unbound)", HypercallNumber.event_channel_op, EventChannelOp.alloc_unbound, A.Address(alloc));
         g.Load32(R.A, GuestAssembler.Dword(alloc + 4));
         g.Store(g.Word(waitedPort), R.A);
+        if (store is not null)
+        {
+            ulong reference = g.Data.Word32(Reference, 0);
+            store.Write(ReferencePath, reference, Granter, User);
+            store.Write(PortPath, waitedPort, Granter, User);
+            runtime.Say($"xenstore: {ReferencePath} and {PortPath} say so to d{User}");
+        }
+
         runtime.Say($"grant {Reference} and port ", Said.Number(waitedPort), $" are for d{User}: sched_op(block) until it answers");
         g.Call("wait_for_port");
         SayShared($"d{User} says: ");
@@ -60,12 +82,18 @@ internal sealed class PvExchange(GuestAssembler g, GuestRuntime runtime, ulong v
 
     private void EmitUser()
     {
-        Bind();
+        ulong reference = g.Data.Word32(Reference, 0);
+        if (store is null)
+            BindAny();
+        else
+            BindOffered(store, reference);
 
         // struct gnttab_map_grant_ref: u64 host_addr, u32 flags, u32 ref, u16 dom, s16 status, u32 handle, u64 dev_bus_addr.
         ulong map = g.Data.Word32(0, 0, (uint)GrantMapFlags.host_map, Reference, Granter, 0, 0, 0);
         g.MoveAddress(R.A, Shared);
         g.Store(g.Word(map), R.A);
+        g.Load32(R.A, GuestAssembler.Dword(reference));
+        g.Store32(GuestAssembler.Dword(map + 12), R.A);
         Grant("map_grant_ref", GrantTableOp.map_grant_ref, map, statusAt: 18);
         SayShared($"map_grant_ref: d{Granter} says: ");
         WriteText(Answer);
@@ -81,8 +109,22 @@ internal sealed class PvExchange(GuestAssembler g, GuestRuntime runtime, ulong v
         runtime.Say($"unmap_grant_ref, event_channel_op(send): d{Granter} has my answer");
     }
 
+    /// <summary>Binds the port of which xenstore tells.</summary>
+    private void BindOffered(PvStoreClient from, ulong reference)
+    {
+        ulong port = g.Data.Reserve(8), bind = g.Data.Word32(Granter, 0, 0);
+        from.Read($"/local/domain/{Granter}/{ReferencePath}", reference);
+        from.Read($"/local/domain/{Granter}/{PortPath}", port);
+        runtime.Say($"xenstore: d{Granter} offers grant ", Said.Number(reference), " and port ", Said.Number(port));
+        g.Load32(R.A, GuestAssembler.Dword(port));
+        g.Store32(GuestAssembler.Dword(bind + 4), R.A);
+        runtime.CheckedHypercall($"event_channel_op(bind_interdomain) to d{Granter}", HypercallNumber.event_channel_op, EventChannelOp.bind_interdomain, A.Address(bind));
+        g.Load32(R.A, GuestAssembler.Dword(bind + 8));
+        g.Store(g.Word(waitedPort), R.A);
+    }
+
     /// <summary>Binds the port that the granter keeps for this domain, whichever it is; until there is one, others run.</summary>
-    private void Bind()
+    private void BindAny()
     {
         // struct evtchn_bind_interdomain: u16 remote_dom, u32 remote_port, u32 local_port.
         ulong bind = g.Data.Word32(Granter, 0, 0);

@@ -73,7 +73,7 @@ public sealed class PvGuest
     public static byte[] Build(PvGuestOptions options) => new PvGuest(options).Build();
 
     /// <summary>What needs the event callback: after the usual programme, all else is tried before it.</summary>
-    private static bool IsExchange(GuestTrial trial) => trial is GuestTrial.GrantToD2 or GuestTrial.UseGrantOfD1;
+    private static bool IsExchange(GuestTrial trial) => trial is GuestTrial.GrantToD2 or GuestTrial.UseGrantOfD1 or GuestTrial.OfferInXenstore or GuestTrial.TakeFromXenstore;
 
     /// <summary>Offset of an unsigned long or 32-bit field in start_info, by ABI. Source: xen/include/public/xen.h, struct start_info.</summary>
     private int StartInfo(int wide, int narrow) => g.Wide ? wide : narrow;
@@ -97,6 +97,7 @@ public sealed class PvGuest
         EmitCallbacks();
         EmitWait();
         trials?.EmitHandlers();
+        exchange?.EmitRoutines();
         runtime.EmitRoutines();
         var (code, routines) = g.Assemble();
 
@@ -356,8 +357,6 @@ public sealed class PvGuest
     private void EmitFindRing()
     {
         g.Routine("find_ring");
-        var search = g.NewLabel();
-        var found = g.NewLabel();
         var none = g.NewLabel();
         g.Load(R.Si, g.Word(startInfo));
         g.Raw.test(g.Wide ? __dword_ptr[rsi + 48] : __dword_ptr[esi + 40], (int)StartInfoFlags.INITDOMAIN); // no ring then
@@ -365,7 +364,19 @@ public sealed class PvGuest
         g.Load32(R.A, g.At(R.Si, StartInfo(80, 56)));
         g.Store32(GuestAssembler.Dword(runtime.RingPort), R.A);
         g.Load(R.A, g.At(R.Si, StartInfo(72, 52)));
-        g.Load(R.D, g.At(R.Si, StartInfo(104, 68)));
+        EmitPageSearch(g, virtualBase, none);
+        g.Store(g.Word(runtime.Ring), R.A);
+        g.Place(none);
+        g.Raw.ret();
+    }
+
+    /// <summary>Searches the p2m list of the start_info at Si for the machine frame in A; its virtual address goes to A.</summary>
+    /// <param name="none">Jumped to when the list does not have it.</param>
+    internal static void EmitPageSearch(GuestAssembler g, ulong virtualBase, Label none)
+    {
+        var search = g.NewLabel();
+        var found = g.NewLabel();
+        g.Load(R.D, g.At(R.Si, g.Wide ? 104 : 68));
         g.MoveImmediate(R.C, 0);
         g.Place(search);
         if (g.Wide)
@@ -389,9 +400,6 @@ public sealed class PvGuest
         g.ShiftLeft(R.C, 12);
         g.MoveImmediate(R.A, virtualBase);
         g.Add(R.A, R.C);
-        g.Store(g.Word(runtime.Ring), R.A);
-        g.Place(none);
-        g.Raw.ret();
     }
 
     /// <summary>

@@ -98,7 +98,7 @@ internal static class BootCommand
             Release = given.Release.ValueIn(parsed),
             Path = dom0 ? BootPath.Dom0 : type == GuestType.Pv ? BootPath.DomU : BootPath.Hvm,
             Until = given.Until.ValueIn(parsed),
-            Script = parsed.GetValue(given.Input) is { } input ? [new ConsoleStep("", Encoding.UTF8.GetString(InputFile.Read(input == "-" ? "/dev/stdin" : input, LongestInput)))] : [],
+            Script = parsed.GetValue(given.Input) is { } input ? [new ScriptStep { Type = Encoding.UTF8.GetString(InputFile.Read(input == "-" ? "/dev/stdin" : input, LongestInput)) }] : [],
             Host = new HostSpec
             {
                 Vendor = given.Vendor.ValueIn(parsed),

@@ -1,5 +1,7 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Events;
 using XenSim.Simulator.Session;
 using XenSim.Simulator.Tracing;
@@ -25,6 +27,12 @@ internal static class RunReporter
                 stages.On(e);
             if (e.Event is ConsoleOutput output && output.Domain == session.Subject)
                 console.Append(Encoding.Latin1.GetString(output.Bytes));
+        }
+
+        foreach (SessionDomain other in session.Domains.Where(d => d.Id != session.Subject && d.Id != DomainId.Invalid))
+        {
+            console.Append(CultureInfo.InvariantCulture, $"\n--- {other.Spec.Name}, {other.Id} ---\n");
+            console.Append(string.Concat(log.Events.Select(e => e.Event).OfType<ConsoleOutput>().Where(c => c.Domain == other.Id).Select(c => Encoding.Latin1.GetString(c.Bytes))));
         }
 
         return new RunReport

@@ -42,4 +42,10 @@ public sealed record Scenario
     public SessionOptions Session { get; init; } = new();
 
     public ImmutableList<IExpectation> Expectations { get; init; } = [];
+
+    /// <summary>What is expected of each of the session's other domains.</summary>
+    public ImmutableList<ScenarioDomain> Domains { get; init; } = [];
 }
+
+/// <param name="Name">Of one of the session's other domains.</param>
+public sealed record ScenarioDomain(string Name, ImmutableList<IExpectation> Expectations);

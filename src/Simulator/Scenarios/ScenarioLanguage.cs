@@ -1,12 +1,9 @@
 using System.Collections.Immutable;
 using System.Text.Json.Nodes;
 using XenSim.Hypervisor.Boot.Hosts;
-using XenSim.Hypervisor.Public.Numbers;
-using XenSim.Simulator.BuiltInGuests;
 using XenSim.Simulator.Scenarios.Expectations;
 using XenSim.Simulator.Scenarios.Shapes;
 using XenSim.Simulator.Session;
-using XenSim.Toolstack.Libxl;
 
 namespace XenSim.Simulator.Scenarios;
 
@@ -15,13 +12,6 @@ internal static class ScenarioLanguage
 {
     private const ulong MostMemoryMiB = 65_536;
 
-    private static readonly ChoiceShape<GuestType> s_guestType = new("a guest type", new Dictionary<string, GuestType>
-    {
-        ["pv"] = GuestType.Pv,
-        ["pvh"] = GuestType.Pvh,
-        ["hvm"] = GuestType.Hvm,
-    });
-
     private static readonly ChoiceShape<BootPath> s_path = new("a path", new Dictionary<string, BootPath>
     {
         ["domu"] = BootPath.DomU,
@@ -29,8 +19,6 @@ internal static class ScenarioLanguage
         ["dom0"] = BootPath.Dom0,
         ["hvm"] = BootPath.Hvm,
     });
-
-    private static readonly ChoiceShape<EndAction> s_action = new("an action", EndActions.ByName);
 
     private static readonly ObjectShape<HostSpec> s_host = new("host", new HostSpec(),
     [
@@ -66,38 +54,6 @@ internal static class ScenarioLanguage
     ],
     h => h is { SupervisorModeKernel: true, Bits: 64 } ? "supervisor-mode-kernel needs bits: 32, only the 32-bit hypervisor has that build" : null);
 
-    private static readonly ObjectShape<GuestSpec> s_guest = new("guest", new GuestSpec(),
-    [
-        Field<GuestSpec>.Of("type", "pv, pvh or hvm.", s_guestType, (g, v) => g with { Type = v }),
-        Field<GuestSpec>.Of(
-            "kernel", "A built-in guest's name, a file relative to the scenario, or none: a boot loader that gives Xen no dom0.", new KernelShape(), (g, v) => g with { Kernel = v.Bytes, BuiltIn = v.Guest }, required: true),
-        Field<GuestSpec>.Of(
-            "notes", "Xen notes of a built-in guest's image that differ from the usual ones: a text, a number, or absent.",
-            new MapShape<ElfNote, (string? Text, ulong? Number)>("notes with values", VariantShapes.NoteName, new NoteValueShape()),
-            (g, v) => g with { Variant = g.Variant with { Notes = [.. v.Select(n => new GuestNote(n.Key, n.Value.Text, n.Value.Number))] } }),
-        Field<GuestSpec>.Of(
-            "xen-guest", "A __xen_guest section with this string in place of all notes, as kernels had before there were notes.",
-            new TextShape("KEY=value pairs"), (g, v) => g with { Variant = g.Variant with { XenGuestSection = v } }),
-        Field<GuestSpec>.Of(
-            "tries", "What a built-in guest tries besides its usual programme; it prints the answer and goes on.",
-            new ListShape<GuestTrial>(VariantShapes.Trial, "trials"), (g, v) => g with { Variant = g.Variant with { Tries = [.. v.Select(t => t.Value)] } }),
-        Field<GuestSpec>.Of(
-            "features", "Features that the tools ask the builder for (libxl's u.pv.features, which xl.cfg cannot set), separated by |.", new TextShape("feature names"),
-            (g, v) => g with { Features = v }),
-        Field<GuestSpec>.Of("viridian", "HVM with Viridian's CPUID leaves and MSRs, as xl.cfg's viridian.", new BooleanShape(), (g, v) => g with { Viridian = v }),
-        Field<GuestSpec>.Of("ramdisk", "A file relative to the scenario.", new FileShape("a ramdisk"), (g, v) => g with { Ramdisk = v }),
-        Field<GuestSpec>.Of("cmdline", "The kernel's command line.", new TextShape(), (g, v) => g with { CommandLine = v }),
-        Field<GuestSpec>.Of("memory", "The guest's memory in MiB.", new NumberShape(1, MostMemoryMiB), (g, v) => g with { MemoryMiB = v }),
-        Field<GuestSpec>.Of("vcpus", "Number of vCPUs.", new NumberShape(1, 32), (g, v) => g with { Vcpus = (uint)v }),
-        Field<GuestSpec>.Of("name", "The domain's name.", new TextShape("a name", 64), (g, v) => g with { Name = v }),
-        Field<GuestSpec>.Of(
-            "on-poweroff", "What xl does when the guest powers off, as xl.cfg's on_poweroff; 4.0's xl knows no such setting. With none of the three xl does not wait for the end.",
-            s_action, (g, v) => g with { OnPoweroff = v }),
-        Field<GuestSpec>.Of("on-reboot", "What xl does when the guest reboots.", s_action, (g, v) => g with { OnReboot = v }),
-        Field<GuestSpec>.Of("on-crash", "What xl does when the guest crashes.", s_action, (g, v) => g with { OnCrash = v }),
-    ],
-    OptionRules.CheckGuest);
-
     private static readonly ObjectShape<SessionLimits> s_limits = new("limits", new SessionLimits(),
     [
         Field<SessionLimits>.Of("instructions", "Guest instructions.", new NumberShape(1, long.MaxValue), (l, v) => l with { Instructions = (long)v }),
@@ -105,12 +61,6 @@ internal static class ScenarioLanguage
         Field<SessionLimits>.Of(
             "restarts", "How often xl may create the domain again (on-reboot: restart); the session ends with the end after the last one.", new NumberShape(0, 1_000_000),
             (l, v) => l with { Restarts = v }),
-    ]);
-
-    private static readonly ObjectShape<ConsoleStep> s_step = new("a step", new ConsoleStep("", ""),
-    [
-        Field<ConsoleStep>.Of("wait", "Console text to wait for, after that of the step before; without it the step comes at once.", new TextShape("console text"), (c, v) => c with { WaitFor = v }),
-        Field<ConsoleStep>.Of("type", "What is typed then. Enter is \\n in double quotes.", new TextShape(), (c, v) => c with { Type = v }, required: true),
     ]);
 
     /// <summary>The whole file.</summary>
@@ -127,7 +77,14 @@ internal static class ScenarioLanguage
         Field<Scenario>.Of("xen", "The Xen release.", XenShapes.Release, (s, v) => s with { Session = s.Session with { Release = v } }, required: true),
         Field<Scenario>.Of("host", "The host and the hypervisor's build.", s_host, (s, v) => s with { Session = s.Session with { Host = v } }),
         Field<Scenario>.Of("path", "Which way the domain comes up.", s_path, (s, v) => s with { Session = s.Session with { Path = v } }, required: true),
-        Field<Scenario>.Of("guest", "The guest.", s_guest, (s, v) => s with { Session = s.Session with { Guest = v.WithVariant() } }, required: true),
+        Field<Scenario>.Of("guest", "The guest.", GuestLanguage.Shape, (s, v) => s with { Session = s.Session with { Guest = v.WithVariant() } }, required: true),
+        Field<Scenario>.Of(
+            "domains", "Further domains of the host, by name, which xl creates in this order; with the path dom0 beside the dom0 that the guest is.", DomainLanguage.Shape,
+            (s, v) => s with
+            {
+                Domains = [.. v.Select(d => new ScenarioDomain(d.Key, d.Value.Expectations))],
+                Session = s.Session with { Others = [.. v.Select(d => d.Value.Guest.WithVariant() with { Name = d.Key, After = d.Value.After })] },
+            }),
         Field<Scenario>.Of(
             "matrix", "Variations: axes (paths of keys, as in guest.memory) with values; each combination is a scenario. The file without them must be one too.",
             new MatrixShape(), (s, v) => s with { Matrix = v }),
@@ -139,8 +96,8 @@ internal static class ScenarioLanguage
         Field<Scenario>.Of("limits", "When to give up.", s_limits, (s, v) => s with { Session = s.Session with { Limits = v } }),
         Field<Scenario>.Of("until", $"Stop when this is reached: {Until.Forms}.", new UntilShape(), (s, v) => s with { Session = s.Session with { Until = v } }),
         Field<Scenario>.Of(
-            "script", "What is typed at the guest's console, step by step.", new ListShape<ConsoleStep>(s_step, "steps"),
-            (s, v) => s with { Session = s.Session with { Script = [.. v.Select(c => c.Value)] } }),
+            "script", "What somebody at the guests' consoles and in dom0 does, step by step.", new ListShape<ScriptStep>(ScriptLanguage.Shape, "steps"),
+            (s, v) => s with { Session = s.Session with { Script = [.. v.Select(c => c.Value with { Mark = c.Mark })] } }),
         Field<Scenario>.Of(
             "faults", "Failures to inject.", new ListShape<Fault>(FaultLanguage.Shape, "faults"),
             (s, v) => s with { Session = s.Session with { Faults = [.. v.Select(f => f.Value)] } }),
@@ -149,9 +106,9 @@ internal static class ScenarioLanguage
             "expect", "What must be so.", new ObjectShape<ImmutableList<IExpectation>>("expect", [], ExpectationCatalogue.Keywords),
             (s, v) => s with { Expectations = v }),
     ],
-    CheckTogether, suppliedBy: Composition.Extends);
+    CheckTogether, suppliedBy: Composition.Extends, checkAt: s => DomainLanguage.Check(s.Session) ?? ScriptLanguage.Check(s.Session));
 
     /// <summary>What does not fit together, whoever asks: scenario files and the command line.</summary>
     private static string? CheckTogether(Scenario scenario)
-        => scenario.Expectations.IsEmpty && scenario.Golden is null ? "a scenario that expects nothing proves nothing: add a keyword under \"expect\"" : OptionRules.Check(scenario.Session);
+        => scenario.Expectations.IsEmpty && scenario.Golden is null && scenario.Domains.All(d => d.Expectations.IsEmpty) ? "a scenario that expects nothing proves nothing: add a keyword under \"expect\"" : OptionRules.Check(scenario.Session);
 }

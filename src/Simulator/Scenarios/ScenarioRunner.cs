@@ -44,13 +44,28 @@ public static class ScenarioRunner
         using BootSession session = new(scenario.Session, trace is null ? [log, .. consumers] : [log, trace, .. consumers]);
         Evidence evidence = new(session, log);
         List<Mismatch> mismatches = [];
-        session.AtEntry = () => Check(scenario, evidence, Moment.Entry, mismatches);
+        HashSet<string> entered = [];
+        session.AtEntry = domain =>
+        {
+            if (domain is null)
+                Check(scenario.Expectations, evidence, Moment.Entry, mismatches);
+            else if (entered.Add(domain.Spec.Name))
+                CheckOf(scenario, domain, new Evidence(session, log, domain), Moment.Entry, mismatches);
+        };
         SessionOutcome outcome = session.Run(stop);
         if (evidence.Entry is null)
-            Check(scenario, evidence, Moment.Entry, mismatches);
-        Check(scenario, evidence, Moment.End, mismatches);
+            Check(scenario.Expectations, evidence, Moment.Entry, mismatches);
+        Check(scenario.Expectations, evidence, Moment.End, mismatches);
+        foreach (SessionDomain domain in session.Domains.Where(d => scenario.Domains.Any(s => s.Name == d.Spec.Name)))
+        {
+            if (!entered.Contains(domain.Spec.Name))
+                CheckOf(scenario, domain, new Evidence(session, log, domain), Moment.Entry, mismatches);
+            CheckOf(scenario, domain, new Evidence(session, log, domain), Moment.End, mismatches);
+        }
+
         mismatches.AddRange(UnfiredFaults(scenario, session));
-        mismatches.AddRange(session.UntypedSteps.Take(1).Select(s => new Mismatch("script", null, $"\"{s.WaitFor}\" never came, so its step was not typed")));
+        mismatches.AddRange(session.ScriptFailures.Select(f => new Mismatch("script", f.Step.Mark, f.Text)));
+        mismatches.AddRange(session.NeverStarted.Select(d => new Mismatch("domains", d.Spec.After[0].Mark, $"{d.Spec.Name} was never created: it is not so that {string.Join(" and ", d.Spec.After)}")));
         if (scenario.Golden is { } golden && golden.Check(scenario.File, log, wishes.Update) is { } unlike)
             mismatches.Add(new Mismatch("golden", golden.Mark, unlike));
         ExitCode verdict = Verdict(scenario, outcome, mismatches);
@@ -65,12 +80,18 @@ public static class ScenarioRunner
         };
     }
 
-    private static void Check(Scenario scenario, Evidence evidence, Moment moment, List<Mismatch> mismatches)
+    private static void CheckOf(Scenario scenario, SessionDomain domain, Evidence evidence, Moment moment, List<Mismatch> mismatches)
     {
-        foreach (IExpectation expectation in scenario.Expectations.Where(e => e.Moment == moment))
+        foreach (ScenarioDomain expected in scenario.Domains.Where(d => d.Name == domain.Spec.Name))
+            Check(expected.Expectations, evidence, moment, mismatches, $"{expected.Name}: ");
+    }
+
+    private static void Check(IEnumerable<IExpectation> expectations, Evidence evidence, Moment moment, List<Mismatch> mismatches, string of = "")
+    {
+        foreach (IExpectation expectation in expectations.Where(e => e.Moment == moment))
         {
             if (expectation.Check(evidence) is { } wrong)
-                mismatches.Add(new Mismatch(expectation.Keyword, expectation.Mark, wrong, moment));
+                mismatches.Add(new Mismatch(of + expectation.Keyword, expectation.Mark, wrong, moment));
         }
     }
 

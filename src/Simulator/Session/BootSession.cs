@@ -19,7 +19,7 @@ namespace XenSim.Simulator.Session;
 /// One boot: event stream, Xen, the tools, their daemons and run control. The only owner of state; the same options give the same
 /// events, to the instruction.
 /// </summary>
-public sealed class BootSession : IDisposable
+public sealed partial class BootSession : IDisposable
 {
     /// <summary>A failure here is the image's own. Sources: xc_dom_core.c, xc_hvm_build.c, xen/arch/x86/domain_build.c and pv/dom0_build.c.</summary>
     private static readonly FrozenSet<string> ImageStages = FrozenSet.ToFrozenSet(
@@ -34,7 +34,9 @@ public sealed class BootSession : IDisposable
     private readonly SessionOptions _options;
     private readonly FaultPlan _faults;
     private readonly GuestWatch _watch;
-    private readonly ConsoleScript _script;
+    private readonly SessionScript _script;
+    private readonly DomainStarts _starts;
+    private readonly MemorySnapshots _snapshots = new();
     private readonly List<SessionDomain> _domains = [];
     private ToolBoot? _tools;
 
@@ -46,24 +48,23 @@ public sealed class BootSession : IDisposable
         Xen? xen = null;
         Events = new EventStream(() => xen?.VirtualNanoseconds ?? 0, () => xen?.Instructions ?? 0);
         Events.Add(_watch);
-        _script = new ConsoleScript(options.Script, () => _watch.Subject, () => xen?.RequestStop("the console script types"));
+        _script = new SessionScript(options.Script, IdOf, () => xen?.RequestStop("the script has something to do"));
         Events.Add(_script);
+        _starts = new DomainStarts(options.Others, IdOf, () => xen?.RequestStop("a domain can be started"));
+        Events.Add(_starts);
         foreach (IEventConsumer consumer in consumers)
             Events.Add(consumer);
         Xen = xen = new Xen(XenOptionsFor(options, Events, _faults));
         _watch.Xen = Xen;
+        _watch.AtEntry = BeginAtEntry;
     }
 
     public EventStream Events { get; }
 
     public Xen Xen { get; }
 
-    /// <summary>Called when a guest is about to run its first instruction.</summary>
-    public Action? AtEntry
-    {
-        get => _watch.AtEntry;
-        set => _watch.AtEntry = value;
-    }
+    /// <summary>Called when a domain is about to run its first instruction; with null for the one the session is about.</summary>
+    public Action<SessionDomain?>? AtEntry { get; set; }
 
     /// <summary>The domains of the session in order of creation, the first is the one it is about; dom0 only on its own path.</summary>
     public IReadOnlyList<SessionDomain> Domains => _domains;
@@ -76,12 +77,18 @@ public sealed class BootSession : IDisposable
 
     public GuestEntry? Entry => _watch.Entry;
 
+    /// <summary>What a domain found at its first instruction; null: it never ran.</summary>
+    public GuestEntry? EntryOf(SessionDomain domain) => _watch.EntryOf(domain.Id);
+
     public IReadOnlyList<WrittenHypercallPage> HypercallPages => _watch.Pages;
 
     public IReadOnlyList<Fault> UnfiredFaults => _faults.Unfired;
 
-    /// <summary>Steps of the console script whose text never came.</summary>
-    public IEnumerable<ConsoleStep> UntypedSteps => _script.Remaining;
+    /// <summary>What went wrong with the script, and its first step that was never due.</summary>
+    public IEnumerable<ScriptFailure> ScriptFailures => _script.Failures;
+
+    /// <summary>Domains that were never created, for what they come after did not happen.</summary>
+    public IEnumerable<SessionDomain> NeverStarted => Outcome is { End: SessionEnd.BuildFailed } ? [] : _domains.Where(d => d.Build is null && d.Spec.After.Count > 0);
 
     /// <summary>Null while it runs.</summary>
     public SessionOutcome? Outcome { get; private set; }
@@ -157,15 +164,28 @@ public sealed class BootSession : IDisposable
     private SessionOutcome? BuildByTools(CancellationToken stop)
     {
         _tools = new ToolBoot(_options, Xen, Events, _faults);
-        foreach (GuestSpec spec in _options.Path == BootPath.Dom0 ? _options.Others : [_options.Guest, .. _options.Others])
+        if (_options.Path != BootPath.Dom0)
+            _domains.Add(new SessionDomain(_options.Guest));
+        _domains.AddRange(_options.Others.Select(o => new SessionDomain(o)));
+        if (_options.Path != BootPath.Dom0 && CreateDomain(_tools, _domains[0], stop) is { } failed)
+            return failed;
+        if (StartDomains(stop) is { } stopped)
+            return stopped;
+        return _options.Paused ? new SessionOutcome(SessionEnd.Paused, _domains.Count == 1 ? "the domain is built and paused" : "the domains are built and paused", 0) : null;
+    }
+
+    /// <summary>xl create of each domain that need not wait any more, in the order of the list.</summary>
+    private SessionOutcome? StartDomains(CancellationToken stop)
+    {
+        if (_tools is not { } tools || _options.Others.Count == 0)
+            return null;
+        while (_domains.Find(d => d.Id == DomainId.Invalid && d.Outcome is null && _starts.MayStart(d.Spec, _domains)) is { } next)
         {
-            SessionDomain domain = new(spec);
-            _domains.Add(domain);
-            if (CreateDomain(_tools, domain, stop) is { } stopped)
+            if (CreateDomain(tools, next, stop) is { } stopped)
                 return stopped;
         }
 
-        return _options.Paused ? new SessionOutcome(SessionEnd.Paused, _domains.Count == 1 ? "the domain is built and paused" : "the domains are built and paused", 0) : null;
+        return null;
     }
 
     /// <summary>xl create, up to where it begins to wait for the domain's end.</summary>
@@ -174,10 +194,13 @@ public sealed class BootSession : IDisposable
     {
         bool isGuest = domain == _domains[0] && _options.Path != BootPath.Dom0;
         DomainCreation creation = isGuest ? tools.Create() : tools.Create(domain.Spec);
+        domain.Build = creation.Build;
+        _building = domain;
         if (Drive(creation.Machine.Step, stop) is { } stopped)
             return stopped with { ToolExitCode = creation.Build.ExitCode };
         if (creation.Machine.Outcome.Failed || creation.Build.ExitCode is > 0)
             return Refused(creation.Machine.Outcome, creation.Build.ExitCode);
+        _building = null;
         domain.Id = isGuest && Subject is { } subject ? subject : creation.Build.Guest.Id;
         if (_options.Paused || !(isGuest ? _options.XlWaits : domain.Spec.XlWaits))
             return null;
@@ -218,8 +241,8 @@ public sealed class BootSession : IDisposable
     {
         while (!stop.IsCancellationRequested)
         {
-            if (!resumed)
-                TypeWhatIsDue();
+            if (!resumed && (StartDomains(stop) ?? PlayScript(stop)) is { } ended)
+                return ended;
             resumed = false;
             long left = _options.Limits.Instructions - Xen.Instructions;
             RunStop reason = Xen.Run(new RunLimits
@@ -227,6 +250,7 @@ public sealed class BootSession : IDisposable
                 Instructions = left,
                 Interrupted = () => stop.IsCancellationRequested,
                 ToolPortPending = () => _tools?.Daemons.Poll(),
+                WakeNanoseconds = _script.WakeNanoseconds,
                 UntilNanoseconds = _options.Limits.VirtualNanoseconds == ulong.MaxValue ? null : _options.Limits.VirtualNanoseconds,
             });
             if (OutcomeOf(reason, stop) is { } outcome)
@@ -236,28 +260,12 @@ public sealed class BootSession : IDisposable
         return Ended(SessionEnd.Interrupted, "interrupted");
     }
 
-    private void TypeWhatIsDue()
-    {
-        while (_script.Due is { } bytes && Type(bytes))
-            _script.Typed();
-    }
-
-    /// <summary>Types into the ring that xenconsoled serves, or, for dom0, on Xen's serial line. False: nobody takes it now.</summary>
-    internal bool Type(byte[] bytes)
-    {
-        if (Subject is not { } domain)
-            return false;
-        if (_tools is not null && domain != DomainId.Dom0)
-            return _tools.Daemons.Console.Type(domain, bytes);
-        Xen.TypeOnConsole(bytes);
-        return true;
-    }
-
     /// <returns>Null: the run goes on.</returns>
     private SessionOutcome? OutcomeOf(RunStop stop, CancellationToken token) => stop.Reason switch
     {
-        RunStopReason.Idle => Ended(SessionEnd.Halted, "the guest halted for good"),
-        RunStopReason.DomainShutdown => _domains.Find(d => d.Id == stop.Domain) is { } domain ? AfterShutdown(domain, token) : null,
+        RunStopReason.Idle => Idle(),
+        RunStopReason.Woken => null,
+        RunStopReason.DomainShutdown => _domains.Find(d => d.Id == stop.Domain) is { Outcome: null } domain ? AfterShutdown(domain, token) : null,
         RunStopReason.InstructionLimit => Ended(SessionEnd.LimitReached, $"the limit of {_options.Limits.Instructions} instructions was reached"),
         RunStopReason.Interrupted => null,
         RunStopReason.TimeLimit => Ended(SessionEnd.LimitReached, $"the limit of {_options.Limits.VirtualNanoseconds / 1_000_000} ms of virtual time was reached"),
@@ -290,10 +298,16 @@ public sealed class BootSession : IDisposable
             }
         }
 
-        // dom0's end is the machine's.
-        bool over = domain.Id == DomainId.Dom0 || _domains.TrueForAll(d => d.Outcome is not null);
-        return over ? _domains[0].Outcome ?? domain.Outcome : null;
+        return AfterEnd(domain);
     }
+
+    /// <summary>dom0's end is the machine's.</summary>
+    private SessionOutcome? AfterEnd(SessionDomain domain)
+        => domain.Id == DomainId.Dom0 || _domains.TrueForAll(d => d.Outcome is not null) ? _domains[0].Outcome ?? domain.Outcome : null;
+
+    /// <summary>Nothing can run any more: each domain has ended, halted, waits, or was left paused.</summary>
+    private SessionOutcome Idle() => _domains.Count > 0 && _domains[0].Outcome is { } ended ? ended
+        : Ended(SessionEnd.Halted, FindSubject() is { PauseCount: > 0 } ? "the guest was left paused, and nothing else can run" : "the guest halted for good");
 
     // Reasons: stable-4.17 xen/include/public/sched.h, SHUTDOWN_*.
     private static SessionOutcome ShutDown(uint? reason) => reason switch

@@ -9,6 +9,9 @@ namespace XenSim.Simulator.Session;
 /// <summary>Looks into a guest's memory without changing anything.</summary>
 internal static class GuestView
 {
+    /// <summary>What the M2P has for frames that no guest numbers (shared ones, unset entries) is above this. Unit: pages.</summary>
+    private const ulong MostPages = 1UL << 40;
+
     /// <summary>Reads as the kernel of vCPU 0 would; false when a page is not mapped.</summary>
     public static bool TryReadVirtual(Domain domain, ulong address, Span<byte> destination)
     {
@@ -39,6 +42,17 @@ internal static class GuestView
         }
 
         return true;
+    }
+
+    /// <summary>Every page that the guest has by a number of its own, in the order of the numbers.</summary>
+    public static IEnumerable<(ulong Page, Mfn Frame)> Pages(Domain domain)
+    {
+        if (domain.Physmap is not { } physmap)
+            return domain.Xen.Frames.OwnedBy(domain).Select(f => (domain.Xen.M2p.Get(f), f)).Select(p => (p.Item1.Value, p.f)).Where(p => p.Value < MostPages).OrderBy(p => p.Value).ThenBy(p => p.f.Value);
+        return from page in Enumerable.Range(0, (int)physmap.MaxMapped + 1)
+               let frame = physmap.MachineFrame((ulong)page)
+               where frame >= 0
+               select ((ulong)page, new Mfn((ulong)frame));
     }
 
     internal static Mfn? FrameOf(Domain domain, ulong page)

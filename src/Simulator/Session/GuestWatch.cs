@@ -13,13 +13,14 @@ internal sealed class GuestWatch(SessionOptions options) : IEventConsumer
     private const string HypercallPage = "hypercall page";
     private readonly List<WrittenHypercallPage> _pages = [];
     private readonly StringBuilder _console = new();
+    private readonly Dictionary<DomainId, GuestEntry> _entries = [];
     private int _created;
 
     /// <summary>Set as soon as there is one; Xen emits events while it is being made.</summary>
     public Xen? Xen { get; set; }
 
-    /// <summary>Called when the subject's first instruction is about to run.</summary>
-    public Action? AtEntry { get; set; }
+    /// <summary>Called when a domain's first instruction is about to run; once for the subject, whatever restarts it.</summary>
+    public Action<DomainId>? AtEntry { get; set; }
 
     public DomainId? Subject { get; private set; }
 
@@ -50,7 +51,7 @@ internal sealed class GuestWatch(SessionOptions options) : IEventConsumer
             case DomainCreated created:
                 OnCreated(created.Domain);
                 break;
-            case GuestStarted { Vcpu: 0 } started when started.Domain == Subject && Entry is null:
+            case GuestStarted { Vcpu: 0 } started when started.Domain == Subject ? Entry is null : options.Others.Count > 0:
                 OnStarted(started.Domain);
                 break;
             case PageWritten { What: HypercallPage } written when Xen is not null:
@@ -97,9 +98,14 @@ internal sealed class GuestWatch(SessionOptions options) : IEventConsumer
     {
         if (Xen?.FindDomain(id) is not { Vcpus.Count: > 0 } domain)
             return;
-        Entry = new GuestEntry(id, EntryRegisters.Capture(domain.Vcpus[0].Cpu), StartInfoOf(domain), domain.Abi == Abi.X64);
-        AtEntry?.Invoke();
+        GuestEntry entry = _entries[id] = new GuestEntry(id, EntryRegisters.Capture(domain.Vcpus[0].Cpu), StartInfoOf(domain), domain.Abi == Abi.X64);
+        if (id == Subject)
+            Entry = entry;
+        AtEntry?.Invoke(id);
     }
+
+    /// <summary>Null: it never ran.</summary>
+    public GuestEntry? EntryOf(DomainId id) => _entries.GetValueOrDefault(id);
 
     /// <summary>A PV kernel is given its start_info in RSI (xen/include/public/arch-x86/xen.h and xen.h, "start-of-day memory layout").</summary>
     private static byte[] StartInfoOf(Domain domain)

@@ -24,7 +24,16 @@ public static class OptionRules
         { Guest.Viridian: true, Guest.Type: not GuestType.Hvm } => "viridian is for guests of type hvm",
         { Path: BootPath.Stubdom, Others.Count: > 0 } => "the stub-domain path has its two domains and no others: use the path domu, hvm or dom0",
         { Host.SupervisorModeKernel: true, Others.Count: > 0 } => "a supervisor-mode hypervisor has no domain but dom0: leave the others out",
-        _ => CheckGuest(o.Guest) ?? o.Others.Select(CheckGuest).FirstOrDefault(wrong => wrong is not null),
+        _ => CheckGuest(o.Guest) ?? o.Others.Select(g => CheckOther(o, g)).FirstOrDefault(wrong => wrong is not null),
+    };
+
+    /// <summary>What a further domain cannot be.</summary>
+    private static string? CheckOther(SessionOptions o, GuestSpec guest) => guest switch
+    {
+        _ when ReferenceEquals(guest.Kernel, NamedBytes.None) => $"{guest.Name}: only a boot loader can have no kernel",
+        { Type: GuestType.Pvh } when o.Release == XenRelease.V4_0 => $"{guest.Name}: PVH came after Xen 4.0: use type hvm or xen 4.17",
+        { Viridian: true, Type: not GuestType.Hvm } => $"{guest.Name}: viridian is for guests of type hvm",
+        _ => CheckGuest(guest) is { } wrong ? $"{guest.Name}: {wrong}" : null,
     };
 
     /// <summary>What does not fit together in the guest alone.</summary>

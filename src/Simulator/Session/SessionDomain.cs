@@ -17,6 +17,9 @@ public sealed class SessionDomain(GuestSpec spec)
     /// <summary>How often xl has created it again.</summary>
     public ulong Restarts { get; internal set; }
 
+    /// <summary>The run of xl create that made it; null for a dom0, and until it is built.</summary>
+    internal DomainBuild? Build { get; set; }
+
     /// <summary>The xl that waits for its end; null: none does.</summary>
     internal DomainBuild? Waiting { get; set; }
 }

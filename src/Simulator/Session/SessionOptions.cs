@@ -113,11 +113,24 @@ public sealed record GuestSpec
 
     public EndAction? OnCrash { get; init; }
 
+    /// <summary>What this domain, if it is one of <see cref="SessionOptions.Others"/>, is created after.</summary>
+    public IReadOnlyList<DomainDependency> After { get; init; } = [];
+
     /// <summary>Whether xl stays to act on the domain's end.</summary>
     public bool XlWaits => (OnPoweroff ?? OnReboot ?? OnCrash) is not null;
 
     /// <summary>The kernel with the variant built in, once everything about the guest is known.</summary>
     public GuestSpec WithVariant() => BuiltIn is null || Variant.IsShipped ? this : this with { Kernel = new NamedBytes(BuiltIn.Name, BuiltIn.Build(Variant)) };
+}
+
+/// <summary>What has to have become of another domain.</summary>
+/// <param name="Domain">Its name.</param>
+/// <param name="ConsoleText">It has printed this; null: it need only have been created.</param>
+/// <param name="Ended">It has shut down, or been destroyed.</param>
+/// <param name="Mark">Where the scenario says so.</param>
+public sealed record DomainDependency(string Domain, string? ConsoleText = null, bool Ended = false, Input.Mark? Mark = null)
+{
+    public override string ToString() => ConsoleText is not null ? $"{Domain} prints \"{ConsoleText}\"" : Ended ? $"{Domain} ends" : $"{Domain} is created";
 }
 
 /// <summary>When to stop a guest that does not end by itself.</summary>
@@ -223,8 +236,8 @@ public sealed record SessionOptions
     public GuestSpec Guest { get; init; } = new();
 
     /// <summary>
-    /// Further domains of the host, which xl creates in this order, after <see cref="Guest"/> or, on the dom0 path, beside the dom0 that it is.
-    /// Nothing runs before all are built; the session goes on until each has ended.
+    /// Further domains of the host, which xl creates in this order, after <see cref="Guest"/> or, on the dom0 path, beside the dom0 that it is; one whose
+    /// <see cref="GuestSpec.After"/> does not hold yet, when it does. Nothing runs before all that need not wait are built; the session goes on until each has ended.
     /// </summary>
     public IReadOnlyList<GuestSpec> Others { get; init; } = [];
 
@@ -237,8 +250,8 @@ public sealed record SessionOptions
 
     public Until Until { get; init; } = Until.Shutdown;
 
-    /// <summary>What is typed at the guest's console.</summary>
-    public IReadOnlyList<ConsoleStep> Script { get; init; } = [];
+    /// <summary>What somebody at the guests' consoles and in dom0 does while they run.</summary>
+    public IReadOnlyList<ScriptStep> Script { get; init; } = [];
 
     /// <summary>xl create -e: nobody waits for the end of the domain that <see cref="Configuration"/> describes.</summary>
     public bool DoNotWait { get; init; }

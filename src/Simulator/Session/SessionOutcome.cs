@@ -9,6 +9,9 @@ public enum SessionEnd
     Suspended,
     Crashed,
 
+    /// <summary>The tools destroyed the domain.</summary>
+    Destroyed,
+
     /// <summary>No vCPU can ever run again: halted for good.</summary>
     Halted,
 

@@ -18,7 +18,7 @@ internal static class FindingFile
     /// <param name="folder">Where the file will be: files that the scenario names are named from there.</param>
     public static string Render(Scenario scenario, YamlMapping document, SweepFinding finding, string folder)
     {
-        YamlEntry[] kept = [.. document.Entries.Where(e => !s_dropped.Contains(e.Key.Text)).Select(e => e.Key.Text == "guest" ? Moved(e, scenario, folder) : e)];
+        YamlEntry[] kept = [.. document.Entries.Where(e => !s_dropped.Contains(e.Key.Text)).Select(e => e.Key.Text == "guest" ? Moved(e, scenario, folder) : e.Key.Text == "domains" ? MovedEach(e, scenario, folder) : e)];
         return YamlWriter.Write(new YamlMapping(s_nowhere,
         [
             Entry("name", Quoted($"{Cut(scenario.Name, 60)}: {finding.Example.Ending} in {Cut(Shown(finding.Example.Stage), 30)}")),
@@ -55,6 +55,9 @@ internal static class FindingFile
             entries.Add(Entry("seed", Number(fault.Seed)));
         return new YamlMapping(s_nowhere, entries);
     }
+
+    private static YamlEntry MovedEach(YamlEntry domains, Scenario scenario, string folder)
+        => domains.Value is YamlMapping each ? domains with { Value = each with { Entries = [.. each.Entries.Select(e => Moved(e, scenario, folder))] } } : domains;
 
     private static YamlEntry Moved(YamlEntry guest, Scenario scenario, string folder)
         => guest.Value is not YamlMapping keys ? guest : guest with

@@ -27,14 +27,14 @@ internal sealed partial class SweepRun
         if (asItIs.Skipped || asItIs.Verdict is not ExitCode.Success)
             throw new InputException(scenario.File, $"\"{scenario.Name}\" does not pass as it is: {asItIs.Outcome.Detail}", "a sweep starts from a scenario that passes");
         Probe probe = new();
-        ScenarioResult clean = ScenarioRunner.Run(scenario with { Expectations = [probe], Golden = null, Session = scenario.Session with { Faults = [] } }, stop);
+        ScenarioResult clean = ScenarioRunner.Run(scenario with { Expectations = [probe], Domains = [], Golden = null, Session = scenario.Session with { Faults = [] } }, stop);
         return new SweepRun(scenario, clean.Outcome.End, probe.Events);
     }
 
     public SweepResult Run(SweepCase sweepCase, CancellationToken stop)
     {
         Probe probe = new();
-        Scenario scenario = _scenario with { Expectations = [probe], Golden = null, Session = _scenario.Session with { Faults = sweepCase.Faults } };
+        Scenario scenario = _scenario with { Expectations = [probe], Domains = [], Golden = null, Session = _scenario.Session with { Faults = sweepCase.Faults } };
         try
         {
             ScenarioResult result = ScenarioRunner.Run(scenario, stop);

@@ -209,6 +209,8 @@ internal static class Create40
         return StageOutcome.Ok;
     }
 
+    public static StageOutcome Pause(DomainBuild build) => build.Xc.DomainPause(build.Current.Domid).ToOutcome();
+
     public static StageOutcome Unpause(DomainBuild build) => build.Xc.DomainUnpause(build.Current.Domid).ToOutcome();
 
     private static void Skeleton(DomainBuild build, TargetDomain target, uint t)

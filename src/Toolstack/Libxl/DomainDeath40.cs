@@ -18,10 +18,10 @@ internal static class DomainDeath40
     {
         uint domid = build.Guest.Domid;
         XcReturn rc = build.Xc.GetDomainInfoList(domid, 1, out DomainInfo[] infos);
+        build.Log.Stderr($"Domain {domid} is dead");
         if (rc.Failed || infos.Length == 0 || infos[0].Domid != domid)
             return StageOutcome.Ok;
         DomainInfo info = infos[0];
-        build.Log.Stderr($"Domain {domid} is dead");
         if (info.IsShutDown)
             build.ShutdownReason = info.ShutdownReason;
         if (!info.IsDying && (!info.IsShutDown || (ShutdownReason)info.ShutdownReason == ShutdownReason.suspend))

@@ -43,6 +43,8 @@ internal static class DomainDeath417
         Say(build, 919, $"[evg={ToolLog.UserPointer}]   got=domaininfos[0] got->domain={(infos.Length > 0 ? got : -1L)}", domid);
         if (got == domid)
             Report(build, infos[0]);
+        else
+            Gone(build, infos.Length == 0 ? "empty list" : "missing from list");
         Say(build, 915, "[evg=0] all reported");
         Say(build, 977, "domain death search done");
         return StageOutcome.Ok;
@@ -133,7 +135,7 @@ internal static class DomainDeath417
 
     public static StageOutcome Done(DomainBuild build)
     {
-        build.Log.Stderr(build.Restart == RestartType.None ? "Done. Exiting now" : "Done. Rebooting now");
+        build.Log.Stderr(build.IsGone ? $"Domain {build.Guest.Domid} has been destroyed." : build.Restart == RestartType.None ? "Done. Exiting now" : "Done. Rebooting now");
         if (build.Restart == RestartType.None)
             build.Log.Libxl(LogLevel.Debug, "libxl_event.c", 849, "libxl__ev_xswatch_deregister", $"{Watch}: deregister slotnum=3");
         return StageOutcome.Ok;
@@ -144,10 +146,19 @@ internal static class DomainDeath417
     private static void Report(DomainBuild build, DomainInfo info)
     {
         Say(build, 947, $"Exists shutdown_reported={(build.ShutdownReason is null ? 0 : 1)} dominf.flags={info.Flags:x}", build.Guest.Domid);
+        if (info.IsDying)
+            Gone(build, "dying");
         if (info.IsDying || !info.IsShutDown || build.ShutdownReason is not null)
             return;
         Say(build, 960, " shutdown reporting");
         build.ShutdownReason = info.ShutdownReason;
+    }
+
+    /// <summary>domain_death_occurred.</summary>
+    private static void Gone(DomainBuild build, string why)
+    {
+        build.Log.Libxl(LogLevel.Debug, File, 868, "domain_death_occurred", why, build.Guest.Domid);
+        build.IsGone = true;
     }
 
     private static void SayDestroying(DomainBuild build)

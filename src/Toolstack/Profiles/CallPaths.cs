@@ -12,6 +12,15 @@ public static class CallPaths
     /// <summary>What xl does with a domain that has ended.</summary>
     public static Stage<DomainBuild> DomainDeath(XenRelease release) => release == XenRelease.V4_0 ? Path40.DomainDeath() : Path417.DomainDeath();
 
+    /// <summary>xl pause.</summary>
+    public static Stage<DomainBuild> Pause(XenRelease release) => release == XenRelease.V4_0 ? Path40.Pause() : Path417.Pause();
+
+    /// <summary>xl unpause.</summary>
+    public static Stage<DomainBuild> Unpause(XenRelease release) => release == XenRelease.V4_0 ? Path40.DomainUnpause() : Path417.Unpause();
+
+    /// <summary>xl destroy.</summary>
+    public static Stage<DomainBuild> Destroy(XenRelease release) => release == XenRelease.V4_0 ? Path40.Destroy() : Path417.DomainDestroy();
+
     /// <summary>The whole tree, conditional branches included: PV, HVM and stub domain in 4.0; PV and PVH in 4.17.</summary>
     public static Stage<DomainBuild> CreateDomain(XenRelease release) => release switch
     {

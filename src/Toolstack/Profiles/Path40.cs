@@ -49,7 +49,16 @@ internal static class Path40
             Destroy().Unchecked().OnlyIf("dying, or shut down for another reason than suspend", DomainDeath40.Destroys))
             .Then(DomainDeath40.Done);
 
-    private static Stage<DomainBuild> Destroy()
+    /// <summary>xl pause: nobody looks at the answer.</summary>
+    public static Stage<DomainBuild> Pause()
+        => Function(Libxl, "libxl_domain_pause", Function(XcDomain, "xc_domain_pause", Create40.Pause).Unchecked());
+
+    /// <summary>xl unpause; xl create ends with it too.</summary>
+    public static Stage<DomainBuild> DomainUnpause()
+        => Function(Libxl, "libxl_domain_unpause", Create40.UnpauseEnter, Function(XcDomain, "xc_domain_unpause", Create40.Unpause).Unchecked());
+
+    /// <summary>xl destroy, and what xl create does after a failure.</summary>
+    public static Stage<DomainBuild> Destroy()
         => Function(
             Libxl,
             "libxl_domain_destroy",
@@ -137,9 +146,6 @@ internal static class Path40
             Libxl,
             "libxl_create_xenpv_qemu",
             Function(Libxl, "libxl_create_device_model", Devices40.DeviceModelPath, Function(Libxl, "libxl_spawn_spawn", Devices40.SpawnQemu)).Unchecked());
-
-    private static Stage<DomainBuild> DomainUnpause()
-        => Function(Libxl, "libxl_domain_unpause", Create40.UnpauseEnter, Function(XcDomain, "xc_domain_unpause", Create40.Unpause).Unchecked());
 
     private static bool IsHvm(DomainBuild build) => build.Current.IsHvm;
 

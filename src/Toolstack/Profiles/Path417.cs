@@ -43,8 +43,7 @@ internal static class Path417
                     Function("stable-4.17 tools/libs/light/libxl_dm.c", "libxl__spawn_local_dm", DeviceModel417.Spawn).OnlyIf("HVM", IsHvm)),
                 Function(Create, "domcreate_complete", Finish417.DomcreateComplete))
                 .Undo(DestroyByLibxl()),
-            Function(Domain, "libxl_domain_unpause", Function(XcDomain, "xc_domain_unpause", Finish417.Unpause).OrElse(Finish417.UnpauseFailed))
-                .Unchecked().OnlyIf("without -p", b => !b.Paused))
+            Unpause().Unchecked().OnlyIf("without -p", b => !b.Paused))
             .Then(Finish417.Exit)
             .OnFailure(Finish417.ExitWithFailure)
             .Undo(Function(Domain, "libxl_domain_destroy", Destroy417.AgainByXl).OnlyIf("the domain had been made", b => b.Current.Created));
@@ -64,21 +63,34 @@ internal static class Path417
                 "handle_domain_death",
                 DomainDeath417.Handle,
                 Function(Domain, "libxl_domain_core_dump", DomainDeath417.CoreDump).OnlyIf("coredump-destroy, coredump-restart", DomainDeath417.DumpsCore),
-                Function(
-                    Domain,
-                    "libxl_domain_destroy",
-                    Destroy417.Enter,
-                    Function(Domain, "libxl__destroy_domid", Destroy417.Pause),
-                    Function(Device, "libxl__devices_destroy", Destroy417.DevicesDestroy),
-                    Function(Domain, "devices_destroy_cb", Destroy417.DevicesDestroyed),
-                    Function(XcDomain, "xc_domain_destroy", Destroy417.DestroyDomain))
-                    .Then(Destroy417.Complete).Unchecked().OnlyIf("destroy, restart", DomainDeath417.Destroys)),
+                DomainDestroy().Unchecked().OnlyIf("destroy, restart", DomainDeath417.Destroys))
+                .OnlyIf("it shut down, and nobody destroyed it", b => !b.IsGone),
             Function(
                 Xl,
                 "preserve_domain",
                 DomainDeath417.PreserveDomain,
                 Function(Domain, "libxl_domain_preserve", DomainDeath417.Preserve)).OnlyIf("rename-restart", b => b.Restart == RestartType.Rename))
             .Then(DomainDeath417.Done);
+
+    /// <summary>xl pause.</summary>
+    public static Stage<DomainBuild> Pause()
+        => Function(Domain, "libxl_domain_pause", Pause417.Enter, Function(XcDomain, "xc_domain_pause", Pause417.Pause).OrElse(Pause417.Failed)).Then(Pause417.Complete);
+
+    /// <summary>xl unpause; xl create ends with it too.</summary>
+    public static Stage<DomainBuild> Unpause()
+        => Function(Domain, "libxl_domain_unpause", Function(XcDomain, "xc_domain_unpause", Finish417.Unpause).OrElse(Finish417.UnpauseFailed));
+
+    /// <summary>xl destroy.</summary>
+    public static Stage<DomainBuild> DomainDestroy()
+        => Function(
+            Domain,
+            "libxl_domain_destroy",
+            Destroy417.Enter,
+            Function(Domain, "libxl__destroy_domid", Destroy417.Pause),
+            Function(Device, "libxl__devices_destroy", Destroy417.DevicesDestroy),
+            Function(Domain, "devices_destroy_cb", Destroy417.DevicesDestroyed),
+            Function(XcDomain, "xc_domain_destroy", Destroy417.DestroyDomain))
+            .Then(Destroy417.Complete);
 
     private static Stage<DomainBuild> DestroyByLibxl()
         => Function(

@@ -32,6 +32,23 @@ internal static class ExpectationCatalogue
         EventsExpectation.CountKeyword,
         FramesExpectation.Keyword,
         DigestExpectation.Keyword,
+        SnapshotsExpectation.Keyword,
+    ];
+
+    /// <summary>Those that are about one domain, not about the whole session.</summary>
+    public static readonly IReadOnlyList<Field<ImmutableList<IExpectation>>> OfOneDomain =
+    [
+        OutcomeExpectation.Keyword,
+        HypercallCountsExpectation.Keyword,
+        PageExpectation.Keyword,
+        MemoryExpectation.Keyword,
+        StartInfoExpectation.Keyword,
+        RegistersExpectation.Keyword,
+        ConsoleExpectation.Keyword,
+        ConsoleExpectation.NegativeKeyword,
+        ShutdownExpectation.Keyword,
+        DomainExpectation.Keyword,
+        XenStoreExpectation.Keyword,
     ];
 
     /// <summary>A keyword whose value becomes one expectation.</summary>

@@ -70,6 +70,9 @@ public interface IEvidence
 
     /// <summary>SHA-256 of the subject's memory; null: there is no subject.</summary>
     string? DigestMemory();
+
+    /// <summary>A snapshot of the script against memory now: what is not as wanted; null: all is.</summary>
+    string? CompareSnapshot(SnapshotComparison wanted);
 }
 
 /// <summary>What is left of a domain.</summary>

@@ -15,6 +15,7 @@ internal static class OutcomeExpectation
         ["rebooted"] = SessionEnd.Rebooted,
         ["suspended"] = SessionEnd.Suspended,
         ["crashed"] = SessionEnd.Crashed,
+        ["destroyed"] = SessionEnd.Destroyed,
         ["halted"] = SessionEnd.Halted,
         ["until-reached"] = SessionEnd.UntilReached,
         ["build-failed"] = SessionEnd.BuildFailed,

@@ -29,6 +29,14 @@ internal sealed class Field<T>
     public static Field<T> Marked<TValue>(string name, string description, IShape<TValue> shape, Func<T, TValue, Mark, T> with, bool required = false)
         => new(name, description, required, (node, reading, record) => shape.TryRead(node, reading, out TValue value) ? (true, with(record, value, node.Mark)) : (false, record), shape.Schema);
 
+    /// <summary>A field of what is part of the record.</summary>
+    public static Field<T> Part<TPart>(Field<TPart> field, Func<T, TPart> get, Func<T, TPart, T> with)
+        => new(field.Name, field.Description, field.Required, (node, reading, record) =>
+        {
+            TPart part = get(record);
+            return field.TryRead(node, reading, ref part) ? (true, with(record, part)) : (false, record);
+        }, field._schema);
+
     public bool TryRead(YamlNode node, Reading reading, ref T record)
     {
         (bool ok, record) = _read(node, reading, record);
@@ -43,10 +51,16 @@ internal sealed class Field<T>
     }
 }
 
+/// <summary>What does not fit to something else in the file, and where it stands.</summary>
+/// <param name="Mark">Null: where the mapping begins.</param>
+internal sealed record Misfit(Mark? Mark, string Text, string? Hint = null);
+
 /// <summary>A mapping with named keys: unknown and missing ones are errors.</summary>
 /// <param name="check">Rules between fields: returns what is wrong, or null.</param>
 /// <param name="suppliedBy">A key with which the required ones may come from elsewhere; for the schema.</param>
-internal sealed class ObjectShape<T>(string what, T initial, IReadOnlyList<Field<T>> fields, Func<T, string?>? check = null, string? suppliedBy = null) : IShape<T>
+/// <param name="checkAt">Rules whose breach has a place of its own.</param>
+internal sealed class ObjectShape<T>(
+    string what, T initial, IReadOnlyList<Field<T>> fields, Func<T, string?>? check = null, string? suppliedBy = null, Func<T, Misfit?>? checkAt = null) : IShape<T>
 {
     public bool TryRead(YamlNode node, Reading reading, out T value)
     {
@@ -72,6 +86,12 @@ internal sealed class ObjectShape<T>(string what, T initial, IReadOnlyList<Field
         {
             reading.Report(node.Mark, $"{what} lacks the key \"{missing.Name}\"", $"add \"{missing.Name}: …\" ({missing.Description})");
             ok = false;
+        }
+
+        if (ok && checkAt?.Invoke(value) is { } misfit)
+        {
+            reading.Report(misfit.Mark ?? node.Mark, misfit.Text, misfit.Hint);
+            return false;
         }
 
         if (!ok || check?.Invoke(value) is not { } wrong)
