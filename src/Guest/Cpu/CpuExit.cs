@@ -83,6 +83,12 @@ public enum PrivilegedOperation : byte
     Monitor,
     Mwait,
 
+    /// <summary>A far CALL whose selector names a gate that this privilege level may not use, or that is none; <see cref="CpuExit.Operand"/> is the selector.</summary>
+    CallFar,
+
+    /// <summary>The same of a far JMP.</summary>
+    JmpFar,
+
     /// <summary>Anything else that needs privilege; named by <see cref="VirtualCpu.UnimplementedText"/>.</summary>
     Other,
 }

@@ -183,6 +183,12 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
     /// <summary>RFLAGS as the last set context gave them, until the vCPU runs: 4.17 does not set the bit that always reads one, the processor does. Null: it has run.</summary>
     internal ulong? UnloadedRflags { get; set; }
 
+    /// <summary>mc_state.call.args: what the last continuations of calls in a multicall left.</summary>
+    internal ulong[] MulticallArguments { get; } = new ulong[6];
+
+    /// <summary>The data segments were loaded since the last set context.</summary>
+    internal bool SegmentsLoaded { get; set; }
+
     /// <summary>VGCF_I387_VALID was given, or the guest used the FPU.</summary>
     public bool FpuInitialised { get; internal set; }
 

@@ -291,17 +291,24 @@ public static class VcpuContext
         return XenErrno.None;
     }
 
-    /// <summary>load_segments: CS and SS as IRET loads them, the others as MOV does; a bad one becomes null.</summary>
+    /// <summary>CS and SS as IRET loads them, the others as MOV does; load_segments sees to those that cannot be loaded once the vCPU runs.</summary>
     private static void LoadSelectors(Vcpu v, in CpuUserRegs r, VcpuGuestContext c)
     {
         Traps.GuestSegments.LoadCodeAndStack(v, r.Cs, r.Ss);
-        Traps.GuestSegments.LoadData(v, SegmentName.Ds, r.Ds);
-        Traps.GuestSegments.LoadData(v, SegmentName.Es, r.Es);
-        Traps.GuestSegments.LoadData(v, SegmentName.Fs, r.Fs);
-        Traps.GuestSegments.LoadData(v, SegmentName.Gs, r.Gs);
+        v.SegmentsLoaded = false;
+        SetSelector(v, SegmentName.Ds, r.Ds);
+        SetSelector(v, SegmentName.Es, r.Es);
+        SetSelector(v, SegmentName.Fs, r.Fs);
+        SetSelector(v, SegmentName.Gs, r.Gs);
         if (v.Domain.Is32BitPv)
             return;
         Traps.GuestSegments.SetBase(v, SegmentName.Fs, c.FsBase);
         Traps.GuestSegments.SetBase(v, SegmentName.Gs, v.KernelMode ? c.GsBaseKernel : c.GsBaseUser);
+    }
+
+    private static void SetSelector(Vcpu v, SegmentName name, ushort selector)
+    {
+        if (!v.Cpu.TryLoadSegment(name, selector, out _, out _))
+            v.Cpu.SetSegment(name, new SegmentRegister(selector, 0, 0, 0));
     }
 }

@@ -31,6 +31,8 @@ internal static class GrantCopy
         for (uint i = 0; i < count; i++)
         {
             VirtualAddress at = new(c.A2 + (i * (ulong)size));
+            if (i != 0 && c.ShouldPreempt)
+                return GrantTableOpCall.Continue(c, at.Value, count - i);
             if (!c.Memory.TryReadRecord(at, c.Abi, out GnttabCopy op))
                 return XenErrno.EFAULT.ToResult();
             op.Status = (short)One(c, op);

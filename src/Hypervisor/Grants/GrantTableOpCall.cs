@@ -111,6 +111,9 @@ internal static class GrantTableOpCall
         _ => null,
     };
 
+    /// <summary>What is left of the array is for the next call.</summary>
+    internal static long Continue(HypercallCall c, ulong at, uint left) => c.Continue([(uint)c.A1, at, left]);
+
     private delegate void Entry<T>(HypercallCall c, ref T entry);
 
     private static long ForEach<T>(HypercallCall c, uint count, Entry<T> work)
@@ -119,6 +122,8 @@ internal static class GrantTableOpCall
         for (uint i = 0; i < count; i++)
         {
             VirtualAddress at = new(c.A2 + (i * (ulong)WireMemory.SizeOf<T>()));
+            if (i != 0 && c.ShouldPreempt)
+                return Continue(c, at.Value, count - i);
             if (!c.Memory.TryReadStruct(at, out T entry))
                 return XenErrno.EFAULT.ToResult();
             work(c, ref entry);

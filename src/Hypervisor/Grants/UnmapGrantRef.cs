@@ -82,6 +82,8 @@ internal static class UnmapGrantRef
             if (!good)
                 return XenErrno.EFAULT.ToResult();
             count -= inBatch;
+            if (count != 0 && c.ShouldPreempt)
+                return GrantTableOpCall.Continue(c, at, count);
         }
 
         return 0;

@@ -9,8 +9,8 @@ namespace XenSim.Hypervisor.Hypercalls;
 /// <remarks>Source: RELEASE-4.0.4 and stable-4.17 xen/drivers/char/console.c: do_console_io, guest_console_write.</remarks>
 internal static class ConsoleIo
 {
-    /// <summary>Largest piece copied at a time. Unit: bytes.</summary>
-    private const int Chunk = 128;
+    /// <summary>Largest piece copied at a time: the buffer less a zero. Unit: bytes.</summary>
+    private const int Chunk = 127;
 
     public static long Do(HypercallCall c)
     {
@@ -40,6 +40,8 @@ internal static class ConsoleIo
         Span<byte> buffer = stackalloc byte[Chunk];
         for (ulong done = 0; done < count;)
         {
+            if ((done != 0 || c.Xen.Profile.Release == XenRelease.V4_0) && c.ShouldPreempt)
+                return c.Continue([(ulong)ConsoleIoCommand.write, count - done, c.A3 + done]);
             Span<byte> piece = buffer[..(int)Math.Min(count - done, Chunk)];
             if (!c.Memory.TryRead(new VirtualAddress(c.A3 + done), piece))
                 return XenErrno.EFAULT.ToResult();

@@ -58,6 +58,21 @@ public sealed class HypercallCall
     /// <summary>The call set the registers itself (iret): nothing goes into the result register, nothing is clobbered.</summary>
     public bool LeavesRegisters { get; internal set; }
 
+    /// <summary>The call stopped and goes on when the guest makes it again with these arguments.</summary>
+    internal Continuation Continuation;
+
+    public bool IsPreempted => Continuation.Count != 0;
+
+    /// <summary>hypercall_preempt_check. The tools' calls are not interrupted.</summary>
+    internal bool ShouldPreempt => Vcpu is { } v && Continuation.IsDue(v);
+
+    /// <summary>hypercall_create_continuation: the new values of the first arguments, which are not empty. Its answer is the call's.</summary>
+    internal long Continue(ReadOnlySpan<ulong> arguments)
+    {
+        Continuation.Set(arguments);
+        return Number;
+    }
+
     /// <summary>A guest handle argument.</summary>
     public static VirtualAddress Handle(ulong value) => new(value);
 
@@ -68,6 +83,7 @@ public sealed class HypercallCall
         (A1, A2, A3, A4, A5) = (a1, a2, a3, a4, a5);
         InstructionPointer = rip;
         LeavesRegisters = false;
+        Continuation.Clear();
     }
 
     /// <summary>rcu_lock_domain_by_any_id / rcu_lock_target_domain_by_id without its permission check.</summary>

@@ -42,7 +42,7 @@ public sealed class HypercallDispatcher
         else
             result = handler(call);
         if (returnedWanted)
-            _xen.Events.Emit(new HypercallReturned(call.Issuer, call.Caller.Id, call.Vcpu?.Id ?? 0, call.Number, name, about.SubOperation, about.Target, result));
+            _xen.Events.Emit(new HypercallReturned(call.Issuer, call.Caller.Id, call.Vcpu?.Id ?? 0, call.Number, name, about.SubOperation, about.Target, result, call.IsPreempted));
         return result;
     }
 

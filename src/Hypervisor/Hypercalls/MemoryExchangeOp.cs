@@ -24,9 +24,19 @@ internal static class MemoryExchangeOp
         if (errno != XenErrno.None || exchange.NrExchanged == exchange.In.NrExtents)
             return errno.ToResult();
         Chunks chunks = new(exchange);
-        ulong chunk = exchange.NrExchanged >> chunks.InOrder;
+        ulong first = exchange.NrExchanged >> chunks.InOrder, chunk = first;
+        bool v40 = c.Xen.Profile.Release == XenRelease.V4_0;
         for (; errno == XenErrno.None && chunk < exchange.In.NrExtents >> chunks.InOrder; chunk++)
+        {
+            if ((v40 || chunk != first) && c.ShouldPreempt)
+            {
+                exchange.NrExchanged = chunk << chunks.InOrder;
+                return c.Memory.TryWriteRecord(arg, c.Abi, exchange) ? c.Continue([c.A1, c.A2]) : XenErrno.EFAULT.ToResult();
+            }
+
             errno = One(c, d, exchange, chunks, chunk);
+        }
+
         exchange.NrExchanged = errno == XenErrno.None ? exchange.In.NrExtents : (chunk - 1) << chunks.InOrder;
         return c.Memory.TryWriteRecord(arg, c.Abi, exchange) ? errno.ToResult() : XenErrno.EFAULT.ToResult();
     }

@@ -18,6 +18,8 @@ internal static class MmuUpdateCall
     public static long Do(HypercallCall c)
     {
         bool v40 = c.Xen.Profile.Release == XenRelease.V4_0;
+        if (!v40 && c.A1 == 0 && (uint)c.A2 == Preempted)
+            return (int)c.A4; // what a continuation that only puts an old base table says in the end
         ulong count = c.A2 & ~Preempted & uint.MaxValue;
         uint foreign = (uint)c.A4;
         Domain tables = c.Caller;
@@ -36,8 +38,12 @@ internal static class MmuUpdateCall
         if (errno != XenErrno.None)
             return errno.ToResult();
         ulong done = 0;
+        bool preempted = false;
         while (done < count && errno == XenErrno.None)
         {
+            preempted = (done != 0 || v40) && c.ShouldPreempt;
+            if (preempted)
+                break;
             if (!c.Memory.TryReadStruct(new VirtualAddress(c.A1 + (done * 16)), out MmuUpdate request))
                 errno = XenErrno.EFAULT;
             else
@@ -47,7 +53,7 @@ internal static class MmuUpdateCall
         }
 
         ReportDone(c, c.A3, (uint)done, (c.A2 & Preempted) != 0);
-        return errno.ToResult();
+        return preempted ? c.Continue([c.A1 + (done * 16), (count - done) | Preempted, c.A3, (uint)c.A4]) : errno.ToResult();
     }
 
     public static CallDescription About(HypercallCall c)

@@ -14,6 +14,8 @@ internal static class MmuextOpCall
 {
     public static long Do(HypercallCall c)
     {
+        if (!Is40(c) && c.A1 == 0 && (uint)c.A2 == MmuUpdateCall.Preempted)
+            return (int)c.A4;
         ulong count = c.A2 & ~MmuUpdateCall.Preempted & uint.MaxValue;
         XenErrno errno = MmuUpdateCall.PageOwner(c, (ushort)c.A4, out Domain owner);
         if (errno != XenErrno.None)
@@ -22,8 +24,12 @@ internal static class MmuextOpCall
             return XenErrno.EINVAL.ToResult();
         int size = WireRecord.Size<MmuextOp>(c.Abi);
         ulong done = 0;
+        bool preempted = false;
         while (done < count && errno == XenErrno.None)
         {
+            preempted = (done != 0 || Is40(c)) && c.ShouldPreempt;
+            if (preempted)
+                break;
             errno = c.Memory.TryReadRecord(new VirtualAddress(c.A1 + (done * (ulong)size)), c.Abi, out MmuextOp op)
                 ? One(c, owner, op)
                 : XenErrno.EFAULT;
@@ -32,7 +38,7 @@ internal static class MmuextOpCall
         }
 
         MmuUpdateCall.ReportDone(c, c.A3, (uint)done, (c.A2 & MmuUpdateCall.Preempted) != 0);
-        return errno.ToResult();
+        return preempted ? c.Continue([c.A1 + (done * (ulong)size), (count - done) | MmuUpdateCall.Preempted, c.A3, (uint)c.A4]) : errno.ToResult();
     }
 
     public static CallDescription About(HypercallCall c)

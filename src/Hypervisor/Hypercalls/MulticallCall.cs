@@ -29,12 +29,15 @@ internal static class MulticallCall
     private static long Run(HypercallCall c, HypercallCall element, int size)
     {
         ulong count = (uint)c.A2;
+        bool v40 = c.Xen.Profile.Release == XenRelease.V4_0;
         for (ulong i = 0; i < count; i++)
         {
             VirtualAddress at = new(c.A1 + (i * (ulong)size));
+            if ((i != 0 || v40) && c.ShouldPreempt)
+                return c.Continue([at.Value, count - i]);
             if (!c.Memory.TryReadRecord(at, c.Abi, out MulticallEntry entry))
                 return XenErrno.EFAULT.ToResult();
-            if (entry.Op == (ulong)HypercallNumber.iret && c.Xen.Profile.Release != XenRelease.V4_0)
+            if (entry.Op == (ulong)HypercallNumber.iret && !v40)
             {
                 c.LeavesRegisters = true;
                 element.Set((uint)entry.Op, c.Kind, 0, 0, 0, 0, 0, c.InstructionPointer);
@@ -45,6 +48,13 @@ internal static class MulticallCall
             long result = c.Xen.Hypercalls.Dispatch(element);
             if (!WriteResult(c.Memory, at, c.Abi, result))
                 return XenErrno.EFAULT.ToResult();
+            if (element.IsPreempted)
+            {
+                element.Continuation.Store(c.Xen.Profile.Release, c.Abi, entry.Args, c.Vcpu!.MulticallArguments);
+                entry.Result = (ulong)result;
+                return c.Memory.TryWriteRecord(at, c.Abi, entry) ? c.Continue([at.Value, count - i]) : XenErrno.EFAULT.ToResult();
+            }
+
             if (c.Caller.IsShuttingDown)
                 return 0;
         }

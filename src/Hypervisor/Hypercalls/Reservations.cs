@@ -34,8 +34,15 @@ internal static class Reservations
         }
 
         ulong done = (ulong)start;
-        while (done < r.NrExtents && OneExtent(c, op, d, r, done, (int)bits))
-            done++;
+        bool v40 = c.Xen.Profile.Release == XenRelease.V4_0;
+        for (; done < r.NrExtents; done++)
+        {
+            if ((v40 || done != (ulong)start) && c.ShouldPreempt)
+                return c.Continue([(ulong)op | (done << MemoryOpArgument.MEMOP_EXTENT_SHIFT), c.A2]);
+            if (!OneExtent(c, op, d, r, done, (int)bits))
+                break;
+        }
+
         return (long)done;
     }
 

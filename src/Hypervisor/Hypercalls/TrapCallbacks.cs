@@ -34,6 +34,8 @@ internal static class TrapCallbacks
             if (c.Xen.Profile.Release != XenRelease.V4_0 && !IsCanonical(t.Address))
                 return XenErrno.EINVAL.ToResult();
             v.TrapTable[t.Vector] = new GuestTrap(FixSelector(v.Domain, t.Cs), t.Address, t.Flags);
+            if (c.ShouldPreempt)
+                return c.Continue([at + size]);
         }
     }
 
@@ -122,6 +124,9 @@ internal static class TrapCallbacks
     }
 
     public static CallDescription AboutStackSwitch(HypercallCall c) => Call(null, Arg("ss", c.A1), Arg("esp", c.A2));
+
+    /// <summary>FLAT_KERNEL_SS of the guest.</summary>
+    public static ushort KernelSs(Domain d) => d.KernelRing switch { 0 => 0xE020, 1 => 0xE021, _ => 0xE02B };
 
     /// <summary>FLAT_KERNEL_CS of the guest.</summary>
     public static ushort KernelCs(Domain d) => d.KernelRing switch { 0 => 0xE018, 1 => 0xE019, _ => 0xE033 };

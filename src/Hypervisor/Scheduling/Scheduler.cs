@@ -29,8 +29,12 @@ public sealed class Scheduler
     private ulong _idle;
     // The slice that is running: all of it here, so that a run can be captured in its midst and gone on with.
     private Vcpu? _current;
+    // curr_vcpu: whose state the processor holds. The idle vCPU leaves it there.
+    private (Public.DomainId Domain, int Vcpu)? _loaded;
     private long _currentStart;
     private long _budget;
+    // Instruction at which the slice would end by itself, whatever limits the run has.
+    private long _due;
 
     internal Scheduler(Xen xen)
     {
@@ -57,6 +61,9 @@ public sealed class Scheduler
 
     /// <summary>Exits of vCPUs to Xen so far. With <see cref="Retired"/> it numbers the moments at which a vCPU is about to run.</summary>
     public long Exits { get; private set; }
+
+    /// <summary>softirq_pending while a vCPU is in Xen: a timer is due, its slice is over, or something is to be scheduled.</summary>
+    internal bool SoftirqPending(Vcpu v) => v == _current && (_xen.SchedulePending || v.State != VcpuState.Running || RunningInstructions >= _due);
 
     internal RunStop Run(RunLimits limits)
     {
@@ -108,11 +115,17 @@ public sealed class Scheduler
     private void BeginSlice(Vcpu vcpu, RunLimits limits, long last)
     {
         long slice = vcpu.Domain is { IsHvm: true, Vcpus.Count: > 1 } ? PauseLoopInstructions : SliceInstructions;
+        _due = Math.Min(slice, UntilNextDeadline(null));
         _budget = Math.Min(slice, last - Instructions);
         _budget = Math.Min(_budget, UntilNextDeadline(Earliest(limits)));
         vcpu.Fire(VcpuTrigger.Schedule);
         _current = vcpu;
         _currentStart = vcpu.Cpu.RetiredInstructions;
+        if ((_loaded != (vcpu.Domain.Id, vcpu.Id) || !vcpu.SegmentsLoaded) && !vcpu.Domain.IsHvm)
+            SegmentLoads.Load(vcpu);
+        _loaded = (vcpu.Domain.Id, vcpu.Id);
+        if (vcpu.State != VcpuState.Running)
+            return;
         TrapDispatcher.TestAllEvents(vcpu);
         GuestTime.Update(vcpu);
     }

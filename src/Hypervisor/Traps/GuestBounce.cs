@@ -29,11 +29,11 @@ internal static class GuestBounce
     }
 
     /// <summary>Enters a callback. One that cannot be reached crashes the domain, as in Xen.</summary>
-    public static void Enter(Vcpu v, GuestCallback to, uint? errorCode = null) => Enter(v, to, errorCode, segments: false);
+    public static void Enter(Vcpu v, GuestCallback to, uint? errorCode = null) => Enter(v, to, errorCode, FrameKind.Plain);
 
-    private static void Enter(Vcpu v, GuestCallback to, uint? errorCode, bool segments)
+    private static void Enter(Vcpu v, GuestCallback to, uint? errorCode, FrameKind kind)
     {
-        bool entered = v.Domain.Is32BitPv ? Enter32(v, to, errorCode, segments) : Enter64(v, to, errorCode, segments);
+        bool entered = v.Domain.Is32BitPv ? Enter32(v, to, errorCode, kind) : Enter64(v, to, errorCode, kind);
         if (!entered)
             v.Domain.Crash(v, "domain_crash_sync called from entry.S");
     }
@@ -61,9 +61,21 @@ internal static class GuestBounce
     /// wanted them, below RCX and R11 of a 64-bit one.
     /// </summary>
     /// <remarks>RELEASE-4.0.4 entry.S: failsafe_callback; RELEASE-4.0.4 and stable-4.17 xen/arch/x86/domain.c: load_segments.</remarks>
-    public static void Failsafe(Vcpu v) => Enter(v, v.FailsafeCallback, null, segments: true);
+    public static void Failsafe(Vcpu v) => Enter(v, v.FailsafeCallback, null, FrameKind.Segments);
 
-    private static bool Enter64(Vcpu v, GuestCallback to, uint? errorCode, bool segments)
+    /// <summary>load_segments builds the same frame itself. It takes Xen's own selectors for the kernel and does not look whether there is a callback.</summary>
+    public static void FailsafeOfLoad(Vcpu v)
+    {
+        GuestCallback to = v.FailsafeCallback with { Cs = TrapCallbacks.KernelCs(v.Domain) };
+        bool wide = !v.Domain.Is32BitPv;
+        bool entered = wide ? Enter64(v, to, null, FrameKind.LoadSegments) : Enter32(v, to, null, FrameKind.LoadSegments);
+        if (!entered)
+            v.Domain.Crash(v, $"{v.Domain.Id}v{v.Id} error while creating {(wide ? "" : "compat ")}failsafe callback frame");
+        else if (!wide)
+            GuestSegments.LoadCodeAndStack(v, to.Cs, TrapCallbacks.KernelSs(v.Domain));
+    }
+
+    private static bool Enter64(Vcpu v, GuestCallback to, uint? errorCode, FrameKind kind)
     {
         VirtualCpu cpu = v.Cpu;
         ulong cs = cpu.GetSegment(SegmentName.Cs).Selector;
@@ -84,7 +96,7 @@ internal static class GuestBounce
         int n = 0;
         frame[n++] = cpu[Gpr.Rcx];
         frame[n++] = cpu[Gpr.R11];
-        if (segments)
+        if (kind != FrameKind.Plain)
         {
             foreach (SegmentName name in GuestSegments.DataSegments)
                 frame[n++] = cpu.GetSegment(name).Selector;
@@ -97,7 +109,8 @@ internal static class GuestBounce
         frame[n++] = Flags(v, masked);
         frame[n++] = cpu[Gpr.Rsp];
         frame[n++] = cpu.GetSegment(SegmentName.Ss).Selector;
-        sp &= ~0xFUL;
+        if (kind != FrameKind.LoadSegments || v.Domain.Xen.Profile.Release != Public.XenRelease.V4_0)
+            sp &= ~0xFUL;
         if (sp is > XenStart and <= XenEnd + StackHeadroom)
         {
             cpu.SetSegment(SegmentName.Cs, cpu.GetSegment(SegmentName.Cs) with { Selector = (ushort)cs });
@@ -110,7 +123,7 @@ internal static class GuestBounce
             info.UpcallMask = true;
         cpu[Gpr.Rsp] = sp - (ulong)(n * 8);
         cpu.Rflags = (cpu.Rflags & ~ClearedFlags64) | InterruptFlag;
-        if (to.Address == 0)
+        if (to.Address == 0 && kind != FrameKind.LoadSegments)
             return false;
         cpu.Rip = to.Address;
 
@@ -121,7 +134,7 @@ internal static class GuestBounce
         return true;
     }
 
-    private static bool Enter32(Vcpu v, GuestCallback to, uint? errorCode, bool segments)
+    private static bool Enter32(Vcpu v, GuestCallback to, uint? errorCode, FrameKind kind)
     {
         VirtualCpu cpu = v.Cpu;
         ushort oldCs = cpu.GetSegment(SegmentName.Cs).Selector;
@@ -131,7 +144,7 @@ internal static class GuestBounce
         bool masked = info.UpcallMask;
         Span<uint> frame = stackalloc uint[10];
         int n = 0;
-        if (segments)
+        if (kind != FrameKind.Plain)
         {
             foreach (SegmentName name in GuestSegments.DataSegments)
                 frame[n++] = cpu.GetSegment(name).Selector;
@@ -181,5 +194,13 @@ internal static class GuestBounce
         }
 
         return false;
+    }
+
+    /// <summary>What a frame holds, and who builds it.</summary>
+    private enum FrameKind
+    {
+        Plain,
+        Segments,
+        LoadSegments,
     }
 }

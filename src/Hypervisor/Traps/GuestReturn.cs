@@ -181,7 +181,7 @@ internal static class GuestReturn
     }
 
     /// <summary>The last instruction of the way out. What it faults on is an exception of the guest's at the place it should have come to; 4.0 calls the failsafe callback.</summary>
-    private static void Load(Vcpu v, ushort cs, ushort ss)
+    internal static void Load(Vcpu v, ushort cs, ushort ss)
     {
         if (GuestSegments.RefuseReturn(v, cs, ss, out uint errorCode) is not { } vector)
         {

@@ -65,6 +65,12 @@ internal static class HypercallEntry
         long result = v.Domain.Xen.Hypercalls.Dispatch(c);
         if (c.LeavesRegisters || v.State == VcpuState.Crashed)
             return;
+        if (c.IsPreempted)
+        {
+            c.Continuation.Resume(v, n, registers, from);
+            return;
+        }
+
         SetResult(v, wide, result);
         Clobber(v, kind, n, registers, result);
     }

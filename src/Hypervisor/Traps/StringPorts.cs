@@ -1,6 +1,7 @@
 using XenSim.Guest.Cpu;
 using XenSim.Guest.Memory;
 using XenSim.Hypervisor.Domains;
+using XenSim.Hypervisor.Hypercalls;
 
 namespace XenSim.Hypervisor.Traps;
 
@@ -31,7 +32,7 @@ internal static class StringPorts
         ulong step = (v.Cpu.Rflags & DirectionFlag) != 0 ? 0UL - exit.Size : exit.Size;
         Span<byte> data = stackalloc byte[4];
         ulong left = Count(v, exit);
-        for (int done = 0; left > 0 && done < MostAtOnce; done++)
+        for (int done = 0; left > 0 && done < MostAtOnce && !(done > 0 && Continuation.IsDue(v)); done++)
         {
             ulong offset = v.Cpu[index] & mask;
             if (offset > limit || offset + exit.Size - 1 > limit)

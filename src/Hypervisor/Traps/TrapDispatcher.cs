@@ -189,6 +189,9 @@ internal sealed class TrapDispatcher
                 return;
             case InvalidOpcode when PrivilegedOps.TryForcedCpuid(v):
                 return;
+            case GeneralProtection when v.Domain.IsCompat && exit.ErrorCode != 0 && (exit.ErrorCode & 3) == 0:
+                GateOps.Emulate(v, exit);
+                return;
             case InvalidOpcode or GeneralProtection when exit.Operation != PrivilegedOperation.None && PrivilegedOps.TryEmulate(v, exit):
                 return;
             case GeneralProtection when (exit.ErrorCode & 7) == 2 && v.TrapTable[exit.ErrorCode >> 3 & 0xFF].Address != 0

@@ -33,6 +33,17 @@ public partial class PvConformanceTests
         Assert.True(deviations.Count == 0, $"no case has the name of a deviation: {string.Join(", ", deviations.Keys)}");
     }
 
+    /// <summary>load_segments, between two vCPUs on one processor.</summary>
+    [Theory]
+    [InlineData(64)]
+    [InlineData(32)]
+    public void Segments_that_cannot_be_loaded_again_enter_the_failsafe_callback_as_recorded(int bits)
+    {
+        GoldenFolder golden = new(Folder);
+        using var run = Boot(golden, bits, "segments", " dom0_max_vcpus=2");
+        Assert.Equal(Cases(golden.Lines($"two-vcpus/4.17-{bits}-segments.log")), Cases(run.Serial()));
+    }
+
     [Theory]
     [MemberData(nameof(Crashes))]
     public void A_domain_ends_with_the_recorded_lines(int bits, string how)
@@ -72,11 +83,11 @@ public partial class PvConformanceTests
         Assert.True(golden.Bytes($"kernel-{bits}.elf").AsSpan().IndexOf(digest) >= 0, "run src/build.sh and record again: ORIGIN.md");
     }
 
-    private static Simulation Boot(GoldenFolder golden, int bits, string commandLine) => Simulation.Run(new()
+    private static Simulation Boot(GoldenFolder golden, int bits, string commandLine, string moreOfXen = "") => Simulation.Run(new()
     {
         Release = XenRelease.V4_17,
         Path = BootPath.Dom0,
-        Host = new() { MemoryMiB = 1024, Pv32 = bits == 32, CommandLine = "console=com1 com1=115200,8n1 dom0_mem=256M loglvl=all guest_loglvl=all noreboot" },
+        Host = new() { MemoryMiB = 1024, Pv32 = bits == 32, CommandLine = "console=com1 com1=115200,8n1 dom0_mem=256M loglvl=all guest_loglvl=all noreboot" + moreOfXen },
         Guest = new() { Name = "pv-conformance", Kernel = new($"kernel-{bits}.elf", golden.Bytes($"kernel-{bits}.elf")), CommandLine = commandLine, MemoryMiB = 256 },
     });
 

@@ -9,17 +9,24 @@ internal sealed class GuestCalls : IEventConsumer
 {
     private readonly List<string> calls = [];
     private readonly List<(uint Number, ulong Address)> traps = [];
+    private readonly HashSet<(Issuer Issuer, int Vcpu, uint Number)> preempted = [];
 
     public IReadOnlyList<string> All => calls;
 
     /// <summary>Number of each call that trapped by itself, and the address it trapped at.</summary>
     public IReadOnlyList<(uint Number, ulong Address)> Traps => traps;
 
-    public bool Wants(Type eventType) => eventType == typeof(HypercallEntered);
+    public bool Wants(Type eventType) => eventType == typeof(HypercallEntered) || eventType == typeof(HypercallReturned);
 
     public void On(in TimedEvent e)
     {
-        if (e.Event is not HypercallEntered { Caller.Value: not 0 } call)
+        if (e.Event is HypercallReturned { Preempted: true, Caller.Value: not 0 } stopped)
+        {
+            preempted.Add((stopped.Issuer, stopped.Vcpu, stopped.Number));
+        }
+
+        // A call and its continuations count as one.
+        if (e.Event is not HypercallEntered { Caller.Value: not 0 } call || preempted.Remove((call.Issuer, call.Vcpu, call.Number)))
         {
             return;
         }

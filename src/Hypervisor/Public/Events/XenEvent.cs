@@ -81,8 +81,9 @@ public sealed record HypercallEntered(
     IReadOnlyList<Argument> Arguments, ulong InstructionPointer) : XenEvent;
 
 /// <summary>A hypercall returned.</summary>
+/// <param name="Preempted">It did not: it stopped, and the guest makes it again with the arguments that are left. <paramref name="Result"/> is its number.</param>
 public sealed record HypercallReturned(
-    Issuer Issuer, DomainId Caller, int Vcpu, uint Number, string Name, string? SubOperation, DomainId? Target, long Result) : XenEvent;
+    Issuer Issuer, DomainId Caller, int Vcpu, uint Number, string Name, string? SubOperation, DomainId? Target, long Result, bool Preempted = false) : XenEvent;
 
 /// <summary>Real Xen has an answer for this; we lack it (or Xen itself answers ENOSYS): said by name, once per name.</summary>
 /// <param name="Ours">True: XenSim lacks it and stops. False: Xen refuses it too and the caller got Xen's errno.</param>

@@ -16,15 +16,19 @@ internal static unsafe class CallGates
         bool known = longMode ? d.Type == Gate32 : d.Type is TaskSegment16 or Gate16 or TaskGate or TaskSegment32 or Gate32;
         bool local = (selector & 4) != 0;
         if (!known || d.Dpl < s->Cpl || d.Dpl < (selector & 3) || (local && d.Type is TaskSegment16 or TaskSegment32))
-            return Faults.Raise(s, op, Vectors.Gp, (uint)selector & 0xFFFC);
+        {
+            CpuExit decoded = new() { Reason = ExitReason.PrivilegedInstruction, Operation = call ? PrivilegedOperation.CallFar : PrivilegedOperation.JmpFar, Operand = selector };
+            return Faults.Raise(s, op, Vectors.Gp, (uint)selector & 0xFFFC, decoded);
+        }
+
+        if (!d.Present)
+            return Faults.Raise(s, op, Vectors.Np, (uint)selector & 0xFFFC);
         ulong high = 0;
         if (longMode && !Segments.ReadHigh(s, selector, out high))
             return Faults.Raise(s, op);
         // The type field of a 64-bit gate's upper half must be 0. SDM vol. 3A, figure 5-9.
         if ((high & 0x1F00_0000_0000) != 0)
             return Faults.Raise(s, op, Vectors.Gp, (uint)selector & 0xFFFC);
-        if (!d.Present)
-            return Faults.Raise(s, op, Vectors.Np, (uint)selector & 0xFFFC);
         if (d.Type is not (Gate16 or Gate32))
             return TaskSwitch.By(s, op, d.Type == TaskGate ? (ushort)(d.Raw >> 16) : selector, call ? TaskSwitchSource.Call : TaskSwitchSource.Jmp);
 

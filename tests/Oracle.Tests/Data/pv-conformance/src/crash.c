@@ -70,6 +70,8 @@ void crash(const char *which)
 		H2(sched_op, SCHEDOP_watchdog, &w);
 		struct sched_poll p = { .timeout = 0 };
 		H2(sched_op, SCHEDOP_poll, &p);
+	} else if (is(which, "segments")) {
+		segments();
 	} else {
 		row("unknown: %s", which);
 	}

@@ -110,6 +110,7 @@ void sched_groups(void);
 void misc_groups(void);
 void cpuid_groups(void);
 void crash(const char *which);
+void segments(void);
 
 #ifdef __x86_64__
 static inline long hypercall5(unsigned nr, word a1, word a2, word a3, word a4, word a5)
