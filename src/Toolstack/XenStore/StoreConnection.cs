@@ -4,26 +4,10 @@ namespace XenSim.Toolstack.XenStore;
 
 /// <summary>A watch: events go to the connection with this token.</summary>
 /// <param name="Relative">The client gave a path relative to its home and gets relative ones.</param>
-internal sealed record StoreWatch(string Path, string Token, bool Relative);
-
-/// <summary>A transaction: its own tree, what it did, and the generations of the nodes it saw.</summary>
-internal sealed class StoreTransaction(StoreTree tree)
+internal sealed record StoreWatch(string Path, string Token, bool Relative)
 {
-    public StoreTree Tree { get; } = tree;
-
-    /// <summary>The store's generation when it started (4.0.4 compares only that).</summary>
-    public long Start { get; } = tree.Generation;
-
-    /// <summary>The tree as it was then: a node's generation is taken from here, whatever the transaction has done around it since.</summary>
-    public StoreTree Base { get; } = tree.Copy();
-
-    /// <summary>Generation of each node at its first access; -1: did not exist.</summary>
-    public Dictionary<string, long> Seen { get; } = [];
-
-    /// <summary>Changes to repeat on the live tree at the end, with the paths whose watches fire.</summary>
-    public List<(Action<StoreTree> Apply, StoreChange Change)> Changes { get; } = [];
-
-    public int Created { get; set; }
+    /// <summary>What it counts for in the domain's memory. Unit: bytes.</summary>
+    public int Account => Path.Length + Token.Length;
 }
 
 /// <summary>A client of xenstored: the tools' socket or a guest's ring.</summary>
@@ -54,11 +38,4 @@ public sealed class StoreConnection
     internal bool IsPrivileged => Domain == DomainId.Dom0;
 
     internal void Deliver(string path, string token) => _deliver(path, token);
-
-    /// <summary>conn_delete_all_watches, conn_delete_all_transactions.</summary>
-    internal void Reset()
-    {
-        Transactions.Clear();
-        Watches.Clear();
-    }
 }

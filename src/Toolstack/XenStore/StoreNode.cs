@@ -1,34 +1,25 @@
 using System.Collections.Immutable;
+using XenSim.Hypervisor.Public;
 using XenSim.Toolstack.Libxl;
 
 namespace XenSim.Toolstack.XenStore;
 
-/// <summary>A node of the store. Immutable, so that a transaction or a snapshot is a reference to a root.</summary>
-/// <param name="Generation">Number of the change that last touched this node.</param>
+/// <summary>A node as the data base holds it: its children are names only, their records are their own.</summary>
 /// <param name="Children">In order of creation, as DIRECTORY lists them.</param>
-internal sealed record StoreNode(
-    ImmutableArray<byte> Value, ImmutableArray<NodePermission> Permissions, ImmutableArray<KeyValuePair<string, StoreNode>> Children, long Generation)
+/// <param name="Generation">Number of the write that made this record.</param>
+internal sealed record StoreNode(ImmutableArray<byte> Value, ImmutableArray<NodePermission> Permissions, ImmutableArray<string> Children, ulong Generation)
 {
-    public StoreNode? Child(string name)
+    private const int PermissionSize = 8; // struct xs_permissions
+
+    public uint Owner => Permissions[0].Domain;
+
+    /// <summary>What the record takes, which the quota on entries looks at. Unit: bytes.</summary>
+    /// <remarks>RELEASE-4.17.7 tools/xenstore/xenstored_core.h: struct xs_tdb_record_hdr, 24 bytes with its padding; 4.0.4's write_node has three words.</remarks>
+    public int SizeIn(XenRelease release)
     {
-        foreach ((string key, StoreNode node) in Children)
-        {
-            if (key == name)
-                return node;
-        }
-
-        return null;
-    }
-
-    /// <summary>This node with a child added, replaced, or (null) removed.</summary>
-    public StoreNode WithChild(string name, StoreNode? node)
-    {
-        for (int i = 0; i < Children.Length; i++)
-        {
-            if (Children[i].Key == name)
-                return this with { Children = node is null ? Children.RemoveAt(i) : Children.SetItem(i, new(name, node)) };
-        }
-
-        return node is null ? this : this with { Children = Children.Add(new(name, node)) };
+        int size = (release == XenRelease.V4_0 ? 12 : 24) + (Permissions.Length * PermissionSize) + Value.Length;
+        foreach (string child in Children)
+            size += child.Length + 1;
+        return size;
     }
 }

@@ -14,11 +14,12 @@ internal static class StorePath
 
     public static bool IsSpecial(string name) => name.StartsWith('@');
 
-    public static bool IsValid(XenRelease release, string path)
+    /// <param name="longest">4.17's quota, on what follows a domain's home.</param>
+    public static bool IsValid(XenRelease release, string path, int longest)
     {
         if (!path.StartsWith('/') || (path.Length > 1 && path.EndsWith('/')) || path.Contains("//", StringComparison.Ordinal))
             return false;
-        int limit = release == XenRelease.V4_0 ? AbsoluteLimit : RelativeLimit + HomePrefixLength(path);
+        int limit = release == XenRelease.V4_0 ? AbsoluteLimit : longest + HomePrefixLength(path);
         return path.Length <= limit && path.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '/' or '_' or '@');
     }
 
@@ -31,7 +32,10 @@ internal static class StorePath
         return slash <= 0 ? "/" : path[..slash];
     }
 
-    public static string[] Split(string path) => path == "/" ? [] : path[1..].Split('/');
+    public static string Child(string parent, string name) => parent == "/" ? $"/{name}" : $"{parent}/{name}";
+
+    /// <summary>basename: what the parent calls it.</summary>
+    public static string Name(string path) => path[(path.LastIndexOf('/') + 1)..];
 
     /// <summary>Whether a watch on <paramref name="parent"/> sees <paramref name="child"/>.</summary>
     public static bool IsChild(string child, string parent)

@@ -12,6 +12,9 @@ namespace XenSim.Toolstack.XenStore;
 /// <remarks>Source: stable-4.17 tools/xenstore/xenstored_domain.c; layout and rules: xen/include/public/io/xs_wire.h.</remarks>
 internal sealed class XenStoreRings(XenStored store, EventChannels channels, IForeignMemory foreign, IEventSink events) : IStoreRings
 {
+    /// <summary>Hard limit on what is queued for a domain that does not read, as for all that is kept for it. Unit: bytes.</summary>
+    private const int MostQueued = (2 * 1024 * 1024) + (512 * 1024);
+
     private readonly Dictionary<DomainId, Ring> _rings = [];
 
     public XenErrno Introduce(DomainId domain, Gfn frame, uint port)
@@ -22,7 +25,7 @@ internal sealed class XenStoreRings(XenStored store, EventChannels channels, IFo
             channels.Close(known.Port);
             XenErrno again = channels.BindInterdomain(domain, port, out uint renewed);
             known.Port = again == XenErrno.None ? renewed : 0;
-            known.Connection!.Reset();
+            store.Reset(known.Connection!);
             known.Reset();
             return XenErrno.None;
         }
@@ -43,7 +46,7 @@ internal sealed class XenStoreRings(XenStored store, EventChannels channels, IFo
             return bound;
         }
 
-        var ring = new Ring(mapping, local, hasErrorField: store.Protocol != XenRelease.V4_0);
+        var ring = new Ring(store, mapping, local);
         ring.Reset();
         ring.Connection = store.Connect(domain, ring.QueueEvent);
         _rings.Add(domain, ring);
@@ -116,8 +119,7 @@ internal sealed class XenStoreRings(XenStored store, EventChannels channels, IFo
     }
 
     /// <summary>One guest's ring with what is half read and not yet written.</summary>
-    /// <param name="hasErrorField">4.17: the guest is told why it is not served any more.</param>
-    private sealed class Ring(IForeignMapping mapping, uint port, bool hasErrorField)
+    private sealed class Ring(XenStored store, IForeignMapping mapping, uint port)
     {
         // XENSTORE_ERROR_*: xen/include/public/io/xs_wire.h.
         private const uint RingIndexError = 2;
@@ -176,7 +178,7 @@ internal sealed class XenStoreRings(XenStored store, EventChannels channels, IFo
 
         public void Queue(XenStoreMessage type, uint request, uint transaction, byte[] body)
         {
-            if (_output.Count + HeaderSize + body.Length > StoreQuotas.QueuedBytes)
+            if (_output.Count + HeaderSize + body.Length > MostQueued)
             {
                 Ignore(ProtocolError);
                 return;
@@ -256,9 +258,10 @@ internal sealed class XenStoreRings(XenStored store, EventChannels channels, IFo
         private void Ignore(uint error)
         {
             Ignored = true;
-            Connection?.Reset();
+            if (Connection is not null)
+                store.Reset(Connection);
             _input.Clear();
-            if (hasErrorField)
+            if (store.Protocol != XenRelease.V4_0) // 4.17: the guest is told why
                 mapping.Page(0)[ErrorAt..].WriteStruct(error);
         }
     }

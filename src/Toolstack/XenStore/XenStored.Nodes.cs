@@ -22,8 +22,8 @@ public sealed partial class XenStored
         StoreNode? node = GetNode(call, OneArgument(payload), Access.Read, out _, out XenErrno error);
         if (node is null)
             return StoreReply.Fail(error);
-        byte[] names = Encoding.Latin1.GetBytes(string.Concat(node.Children.Select(c => c.Key + "\0")));
-        return names.Length > StoreQuotas.Payload ? StoreReply.Fail(XenErrno.E2BIG) : new StoreReply(XenErrno.None, names);
+        byte[] names = Encoding.Latin1.GetBytes(string.Concat(node.Children.Select(c => c + "\0")));
+        return names.Length > StoreQuotas.Payload && _release != XenRelease.V4_0 ? StoreReply.Fail(XenErrno.E2BIG) : new StoreReply(XenErrno.None, names);
     }
 
     /// <summary>send_directory_part: the node's generation, then names from an offset on; a last empty name when these were all.</summary>
@@ -36,7 +36,7 @@ public sealed partial class XenStored
         if (node is null)
             return StoreReply.Fail(error);
         byte[] generation = Encoding.Latin1.GetBytes($"{node.Generation}\0");
-        byte[] names = Encoding.Latin1.GetBytes(string.Concat(node.Children.Select(c => c.Key + "\0")));
+        byte[] names = Encoding.Latin1.GetBytes(string.Concat(node.Children.Select(c => c + "\0")));
         uint offset = Number(words[1]);
         if (offset >= names.Length)
             return new StoreReply(XenErrno.None, [.. generation, 0]);
@@ -92,12 +92,11 @@ public sealed partial class XenStored
             return StoreReply.Fail(error);
         if (node is not null && !overwrite)
             return StoreReply.Ok;
-        StoreTree tree = TreeOf(call);
-        error = CheckQuota(call, tree, path, value.Length);
+        StoreNode? written = node is null ? null : node with { Value = value };
+        error = written is null ? CreateNode(call, path, value) : WriteNode(call, path, written);
         if (error != XenErrno.None)
             return StoreReply.Fail(error);
-        uint? owner = call.Connection.IsPrivileged ? null : call.Connection.Domain.Value;
-        Change(call, t => t.Write(path, value, owner), new StoreChange(path, node, Removed: false));
+        Changed(call, path, exact: false, written ?? _store.Find(path), null);
         return StoreReply.Ok;
     }
 
@@ -107,13 +106,11 @@ public sealed partial class XenStored
         if (node is null)
         {
             // Removing what is not there is fine as long as its parent is there.
-            return error == XenErrno.ENOENT && TreeOf(call).Find(StorePath.Parent(path)) is not null ? StoreReply.Ok : StoreReply.Fail(error);
+            return error == XenErrno.ENOENT && (error = ReadNode(call, StorePath.Parent(path), out _)) == XenErrno.None ? StoreReply.Ok : StoreReply.Fail(error);
         }
 
-        if (path == "/")
-            return StoreReply.Fail(XenErrno.EINVAL);
-        Change(call, t => t.Remove(path), new StoreChange(path, node, Removed: true));
-        return StoreReply.Ok;
+        error = path == "/" ? XenErrno.EINVAL : RemoveNode(call, path);
+        return error == XenErrno.None ? StoreReply.Ok : StoreReply.Fail(error);
     }
 
     private StoreReply SetPermissions(StoreCall call, ReadOnlySpan<byte> payload)
@@ -121,7 +118,7 @@ public sealed partial class XenStored
         string[] words = Strings(payload);
         if (words.Length < 2)
             return StoreReply.Fail(XenErrno.EINVAL);
-        if (!call.Connection.IsPrivileged && _release != XenRelease.V4_0 && words.Length - 1 > StoreQuotas.PermissionsPerNode)
+        if (!call.Connection.IsPrivileged && _release != XenRelease.V4_0 && words.Length - 1 > _quotas.Permissions.Value)
             return StoreReply.Fail(XenErrno.ENOSPC);
         var permissions = ImmutableArray.CreateBuilder<NodePermission>();
         foreach (string word in words.Skip(1))
@@ -139,7 +136,13 @@ public sealed partial class XenStored
         ImmutableArray<NodePermission> wanted = permissions.ToImmutable();
         if (!call.Connection.IsPrivileged && wanted[0].Domain != node.Permissions[0].Domain)
             return StoreReply.Fail(XenErrno.EPERM);
-        Change(call, t => t.SetPermissions(path, wanted), new StoreChange(path, node, Removed: false));
+        StoreNode changed = node with { Permissions = wanted };
+        error = WriteNode(call, path, changed);
+        if (error != XenErrno.None)
+            return StoreReply.Fail(error);
+        CountEntry(call, node, -1);
+        CountEntry(call, changed, 1);
+        Changed(call, path, exact: false, changed, node);
         return StoreReply.Ok;
     }
 
@@ -159,22 +162,39 @@ public sealed partial class XenStored
     private StoreNode? GetNode(StoreCall call, string? name, Access wanted, out string path, out XenErrno error)
     {
         path = name is null ? "" : StorePath.Canonical(call.Connection.Domain.Value, name);
-        if (name is null || !StorePath.IsValid(_release, path))
+        if (name is null || !IsValidPath(path))
         {
             error = XenErrno.EINVAL;
             return null;
         }
 
-        StoreTree tree = TreeOf(call);
-        StoreNode? node = tree.Find(path);
-        Note(call, path);
-        error = node is null ? XenErrno.ENOENT : XenErrno.EACCES;
+        error = ReadNode(call, path, out StoreNode? node);
         if (node is not null && (AccessOf(call.Connection, node) & wanted) == wanted)
             return node;
-        if ((AccessOf(call.Connection, tree.Nearest(node is null ? path : StorePath.Parent(path))) & wanted) == 0)
+        if (node is not null)
             error = XenErrno.EACCES;
+        else if (error != XenErrno.ENOENT)
+            return null;
+        error = AskParents(call, path, wanted, error);
         return null;
     }
+
+    /// <summary>errno_from_parents: who may do nothing to the nearest node above is not told more.</summary>
+    private XenErrno AskParents(StoreCall call, string path, Access wanted, XenErrno error)
+    {
+        StoreNode? node;
+        do
+        {
+            path = StorePath.Parent(path);
+            XenErrno read = ReadNode(call, path, out node);
+            if (node is null && read != XenErrno.ENOENT)
+                return read;
+        }
+        while (node is null);
+        return (AccessOf(call.Connection, node) & wanted) != 0 ? error : XenErrno.EACCES;
+    }
+
+    private bool IsValidPath(string path) => StorePath.IsValid(_release, path, _quotas.PathMax.Value);
 
     private static Access AccessOf(StoreConnection connection, StoreNode node) => AccessOf(connection, node.Permissions);
 
@@ -203,33 +223,4 @@ public sealed partial class XenStored
         'b' => Access.Read | Access.Write,
         _ => Access.None,
     };
-
-    private XenErrno CheckQuota(StoreCall call, StoreTree tree, string path, int valueLength)
-    {
-        if (call.Connection.IsPrivileged)
-            return XenErrno.None;
-        if (valueLength + path.Length >= StoreQuotas.EntrySize)
-            return XenErrno.ENOSPC;
-        int created = tree.MissingLevels(path);
-        if (created > 0 && CountOwned(tree.Root, call.Connection.Domain.Value) + created > StoreQuotas.NodesPerDomain)
-            return XenErrno.ENOSPC;
-        if (call.Transaction is { } transaction)
-        {
-            transaction.Created += created;
-            if (_release != XenRelease.V4_0 && transaction.Created > StoreQuotas.TransactionNodes)
-                return XenErrno.ENOSPC;
-        }
-
-        return XenErrno.None;
-    }
-
-    private static int CountOwned(StoreNode node, uint domain)
-    {
-        int count = node.Permissions[0].Domain == domain ? 1 : 0;
-        foreach ((_, StoreNode child) in node.Children)
-            count += CountOwned(child, domain);
-        return count;
-    }
-
-    private StoreTree TreeOf(StoreCall call) => call.Transaction?.Tree ?? _tree;
 }

@@ -34,16 +34,20 @@ public sealed partial class XenStored
         ["@releaseDomain"] = [new NodePermission(0, 'n')],
     };
 
-    private StoreTree _tree;
+    private readonly StoreQuotas _quotas = new();
+    private StoreDatabase _store;
 
     public XenStored(XenRelease release, IEventSink events)
     {
         _release = release;
         _events = events;
-        _tree = new StoreTree(StoreTree.Empty([new NodePermission(0, 'n')]));
+        _store = new StoreDatabase(release);
 
-        // setup_structure: the daemon's own node.
-        _tree.Write("/tool/xenstored", [], null);
+        // setup_structure: the root and the daemon's own node.
+        ImmutableArray<NodePermission> own = [new NodePermission(0, 'n')];
+        _store.Set("/", new StoreNode([], own, ["tool"], 0));
+        _store.Set("/tool", new StoreNode([], own, ["xenstored"], 0));
+        _store.Set("/tool/xenstored", new StoreNode([], own, [], 0));
     }
 
     internal XenRelease Protocol => _release;
@@ -63,21 +67,21 @@ public sealed partial class XenStored
 
     internal void Disconnect(StoreConnection connection)
     {
-        connection.Reset();
+        Reset(connection);
         _connections.Remove(connection);
     }
 
     /// <summary>Everything in the store as <c>xenstore-ls -fp</c> prints it, one line per node.</summary>
     public IEnumerable<string> List()
     {
-        var pending = new Stack<(string Path, StoreNode Node)>();
-        pending.Push(("", _tree.Root));
-        while (pending.TryPop(out (string Path, StoreNode Node) at))
+        var pending = new Stack<string>(["/"]);
+        while (pending.TryPop(out string? path))
         {
-            if (at.Path.Length > 0)
-                yield return $"{at.Path} = \"{Encoding.Latin1.GetString([.. at.Node.Value])}\"   ({string.Join(',', at.Node.Permissions)})";
-            foreach ((string name, StoreNode node) in at.Node.Children.Reverse())
-                pending.Push(($"{at.Path}/{name}", node));
+            StoreNode node = _store.Find(path)!;
+            if (path != "/")
+                yield return $"{path} = \"{Encoding.Latin1.GetString([.. node.Value])}\"   ({string.Join(',', node.Permissions)})";
+            foreach (string child in node.Children.Reverse())
+                pending.Push(StorePath.Child(path, child));
         }
     }
 
@@ -85,6 +89,7 @@ public sealed partial class XenStored
     public StoreReply Request(StoreConnection connection, XenStoreMessage type, uint transaction, ReadOnlySpan<byte> payload)
     {
         StoreReply reply = Dispatch(connection, type, transaction, payload);
+        reply = reply with { Error = OnTheWire(reply.Error) };
         if (connection.IsTraced && _events.Wants<XenStoreRequest>())
         {
             string[] words = Strings(payload);
@@ -97,6 +102,9 @@ public sealed partial class XenStored
             FireNewWatch(connection);
         return reply;
     }
+
+    /// <summary>send_error: the errno's name, or EINVAL where the wire has no word for it.</summary>
+    private XenErrno OnTheWire(XenErrno error) => error == XenErrno.EBADF || (_release == XenRelease.V4_0 && error is XenErrno.E2BIG or XenErrno.EPERM) ? XenErrno.EINVAL : error;
 
     private StoreReply Dispatch(StoreConnection connection, XenStoreMessage type, uint id, ReadOnlySpan<byte> payload)
     {
@@ -127,15 +135,15 @@ public sealed partial class XenStored
             XenStoreMessage.RESET_WATCHES when _release != XenRelease.V4_0 => ResetWatches(connection),
             XenStoreMessage.RESUME => Resume(payload),
             XenStoreMessage.DIRECTORY_PART when _release != XenRelease.V4_0 => DirectoryPart(call, payload),
-            XenStoreMessage.CONTROL => Missing(type),
+            XenStoreMessage.CONTROL => Control(payload),
             _ => StoreReply.Fail(XenErrno.ENOSYS),
         };
     }
 
     /// <summary>Real xenstored has an answer; this one says by name that it does not.</summary>
-    private StoreReply Missing(XenStoreMessage type)
+    private StoreReply Missing(string request)
     {
-        _events.Emit(new NotImplementedHere($"XS_{type}", "xenstored request", Ours: true));
+        _events.Emit(new NotImplementedHere(request, "xenstored request", Ours: true));
         return StoreReply.Fail(XenErrno.ENOSYS);
     }
 
@@ -243,9 +251,9 @@ public sealed partial class XenStored
         return StoreReply.Ok;
     }
 
-    private static StoreReply ResetWatches(StoreConnection connection)
+    private StoreReply ResetWatches(StoreConnection connection)
     {
-        connection.Reset();
+        Reset(connection);
         return StoreReply.Ok;
     }
 
