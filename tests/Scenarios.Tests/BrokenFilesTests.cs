@@ -77,7 +77,7 @@ public sealed partial class BrokenFilesTests : IDisposable
         return (exit, error.ToString());
     }
 
-    private static string Break(string text, Random random)
+    internal static string Break(string text, Random random)
     {
         for (int n = random.Next(1, 4); n > 0; n--)
             text = BreakOnce(text, random);

@@ -27,6 +27,16 @@ public sealed class SchemaTests
     {
         { "unknown key", Good + "faluts: []\n" },
         { "unknown key of the guest", Head + "guest: {kernel: pv64, memroy: 32}\n" + Expect },
+        { "half a variable for a number", Head + "guest: {kernel: pv64, memory: \"${m\"}\n" + Expect },
+        { "a variable without a name", Head + "guest: {kernel: pv64, memory: \"${}\"}\n" + Expect },
+        { "no such action of a step", Good + "script: [{do: paus}]\n" },
+        { "no such virtual interrupt", Good + "script: [{inject: {virq: VIRQ_TIMR}}]\n" },
+        { "a comparison without a result", Good + "script: [{snapshot: a}, {compare: {snapshot: a}}]\n" },
+        { "unknown key of a step", Good + "script: [{waitt: a}]\n" },
+        { "unknown key of a domain", Good + "domains: {b: {kernel: pv64, memroy: 8}}\n" },
+        { "a domain without a kernel", Good + "domains: {b: {memory: 8}}\n" },
+        { "no keyword of one domain", Good + "domains: {b: {kernel: pv64, expect: {log: x}}}\n" },
+        { "unknown key of what comes before", Good + "domains: {b: {kernel: pv64, after: {domin: guest}}}\n" },
         { "unknown keyword", Head + Guest + "expect: {consol: x}\n" },
         { "missing release", "name: n\ndescription: d\npath: domu\n" + Guest + Expect },
         { "missing kernel", Head + "guest: {memory: 32}\n" + Expect },
@@ -87,6 +97,10 @@ public sealed class SchemaTests
         { "something must be expected", Head + Guest + "expect: {}\n" },
         { "what goes with what", Good + "host: {bits: 32}\n" },
         { "quotes are gone in JSON", Head + "guest: {kernel: pv64, memory: \"32\"}\n" + Expect },
+        { "domains that there are not", Good + "domains: {b: {kernel: pv64, after: c}}\n" },
+        { "domains that wait for each other", Good + "domains: {b: {kernel: pv64, after: c}, c: {kernel: pv64, after: b}}\n" },
+        { "snapshots that there are not", Good + "script: [{compare: {snapshot: a, is: equal}}]\n" },
+        { "one thing a step", Good + "script: [{type: a, do: pause}]\n" },
         { "what a guest can try", Head + "guest: {kernel: pv64, tries: user-hypercall}\n" + Expect },
     };
 
@@ -94,6 +108,21 @@ public sealed class SchemaTests
     [MemberData(nameof(Files))]
     public void The_schema_takes_what_we_ship(string file)
         => Assert.Empty(Refusals(File.ReadAllText(Path.Combine(ScenarioTests.Folder, file))));
+
+    /// <summary>A variable where a number, a word, bytes or a time stands, alone or as a part of it.</summary>
+    [Theory]
+    [InlineData("vars: {m: 64}\n", "guest: {kernel: pv64, memory: \"${m}\"}\n", Expect)]
+    [InlineData("vars: {k: pv32}\n", "guest: {kernel: \"${k}\"}\n", Expect)]
+    [InlineData("vars: {o: powered-off}\n", Guest, "expect: {outcome: \"${o}\"}\n")]
+    [InlineData("vars: {e: ended, o: powered}\n", Guest, "expect: {outcome: \"${o}-off\"}\n")]
+    [InlineData("vars: {v: intel, p: true}\n", "host: {vendor: \"${v}\", pv32: \"${p}\"}\n" + Guest, Expect)]
+    [InlineData("vars: {n: 10}\n", Guest + "limits: {virtual-time: \"${n}s\", instructions: \"${n}\"}\n", Expect)]
+    [InlineData("vars: {b: 51 41, r: -EPERM}\n", Guest, "expect: {page: {slots: {23: \"${b}\"}}, hypercalls: [{name: x, result: \"${r}\"}]}\n")]
+    [InlineData("vars: {e: EIO, a: order-9}\n", Guest + "faults: [{stage: s, errno: \"${e}\"}, {allocation: \"${a}\"}]\n", Expect)]
+    [InlineData("vars: {t: domctl, n: 1, u: \"console:x\"}\n", "guest: {kernel: pv64, tries: [\"${t}\"], notes: {FEATURES: \"${n}\"}}\nuntil: \"${u}\"\n", Expect)]
+    [InlineData("vars: {d: pause, v: VIRQ_TIMER}\n", Guest + "script: [{do: \"${d}\"}, {inject: {virq: \"${v}\"}}]\n", Expect)]
+    public void The_schema_takes_a_variable_where_a_number_or_a_word_stands(string variables, string middle, string expect)
+        => Assert.Equal((true, true), Verdicts(variables + Head + middle + expect));
 
     [Fact]
     public void What_the_table_breaks_is_itself_right() => Assert.Equal((true, true), Verdicts(Good));
@@ -124,6 +153,9 @@ public sealed class SchemaTests
             known-issue: it is known
             faults: [{stage: a, errno: EIO, code: -1, occurrence: 2}, {hypercall: b, errno: EPERM, every: 2}, {message: MKDIR, errno: EIO, one-in: 3, seed: 4}, {allocation: order-0}]
             golden: {file: g.jsonl, events: [DomainCreated]}
+            seed: 3
+            domains: {b: {kernel: pv32, memory: 8, after: [{domain: g, console: x}, {domain: g, ended: true}], expect: {outcome: crashed, console: [x]}}, c: {kernel: pv64}}
+            script: [{wait: a, after: 5ms, domain: g, type: x}, {do: pause}, {inject: {virq: VIRQ_TIMER, vcpu: 1}}, {inject: {port: 4}}, {snapshot: s, range: {virtual: 1, bytes: 2}}, {compare: {snapshot: s, is: different, within: [{physical: 1, bytes: 2}]}}]
             expect:
               outcome: powered-off
               shutdown: poweroff

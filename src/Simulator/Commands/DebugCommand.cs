@@ -17,7 +17,7 @@ internal static class DebugCommand
 
     private sealed record Given(
         BootCommand.Given Boot, Option<string[]> Scripts, Option<string?> Record, DefaultedOption<ulong> Memory, DefaultedOption<ulong> Interval, Option<bool> NoHistory, Option<string[]> Symbols, Option<int?> Case,
-        Option<string?> Scenario, Option<string?> Goto, Option<string?> Gdb);
+        Option<string?> Scenario, DefaultedOption<ulong> Seed, Option<string?> Goto, Option<string?> Gdb);
 
     public static Command Build(Terminal terminal)
     {
@@ -38,6 +38,7 @@ internal static class DebugCommand
             new Option<string[]>("--symbols") { Description = "Symbols of the guest: an ELF file or a System.map. May be repeated.", HelpName = "FILE", Arity = ArgumentArity.OneOrMore, AllowMultipleArgumentsPerToken = false },
             new Option<int?>("--case") { Description = "Which of the scenario's combinations, from 1.", HelpName = "N" },
             new Option<string?>("--scenario") { Description = "The same by name, as reports print it.", HelpName = "NAME" },
+            Options.Number("--seed", "The scenario's seed, as xensim test --seed.", "N", 0, 0, ulong.MaxValue),
             new Option<string?>("--goto") { Description = "Go there first, as the prompt's goto does: event:N, instruction:N, stage:NAME or end.", HelpName = "MOMENT" },
             new Option<string?>("--gdb") { Description = "Wait for gdb at 127.0.0.1:PORT, [::1]:PORT or unix:PATH instead of reading commands; port 0: any that is free.", HelpName = "ADDRESS" });
         Command command = new("debug",
@@ -60,7 +61,7 @@ internal static class DebugCommand
         BootCommand.Given b = given.Boot;
         foreach (Option option in (Option[])[
             b.Type, b.Dom0, b.Ramdisk, b.CommandLine, b.Memory, b.Vcpus, b.Release, b.Vendor, b.HostBits, b.Supervisor, b.HostMemory, b.XenCommandLine, b.MaxInstructions, b.Notes, b.Tries,
-            b.Viridian, b.OnPoweroff, b.OnReboot, b.OnCrash, given.Scripts, given.Record, given.Memory, given.Interval, given.NoHistory, given.Symbols, given.Case, given.Scenario, given.Goto, given.Gdb])
+            b.Viridian, b.OnPoweroff, b.OnReboot, b.OnCrash, given.Scripts, given.Record, given.Memory, given.Interval, given.NoHistory, given.Symbols, given.Case, given.Scenario, given.Seed, given.Goto, given.Gdb])
         {
             command.Add(option);
         }
@@ -132,7 +133,8 @@ internal static class DebugCommand
         switch (Path.GetExtension(target))
         {
             case ".yaml" or ".yml":
-                return ReadScenario(target, parsed.GetValue(given.Case), parsed.GetValue(given.Scenario));
+                SessionOptions scenario = ReadScenario(target, parsed.GetValue(given.Case), parsed.GetValue(given.Scenario));
+                return given.Seed.WasGiven(parsed) ? scenario with { Seed = given.Seed.ValueIn(parsed) } : scenario;
             case ".cfg":
                 DomainConfiguration domain = CreateCommand.Read(target, given.Boot.Release.ValueIn(parsed), terminal);
                 return new SessionOptions

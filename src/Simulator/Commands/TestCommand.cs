@@ -12,7 +12,7 @@ internal static class TestCommand
 {
     private sealed record Given(
         Argument<string[]> Paths, DefaultedOption<ulong> Jobs, DefaultedOption<(int Part, int Of)> Shard, Option<string?> Costs, Option<string[]> Filters, Option<string[]> Tags, Option<string[]> Set,
-        Option<bool> FailFast, DefaultedOption<ulong> Repeat, Option<bool> List, Option<string?> JUnit, Option<string?> Json, Option<string?> Html, Option<string?> Trace, Option<bool> Update);
+        Option<bool> FailFast, DefaultedOption<ulong> Repeat, DefaultedOption<ulong> Seed, Option<bool> List, Option<string?> JUnit, Option<string?> Json, Option<string?> Html, Option<string?> Trace, Option<bool> Update);
 
     public static Command Build(Terminal terminal)
     {
@@ -26,6 +26,7 @@ internal static class TestCommand
             Options.Repeated("--set", "Replaces a value of every scenario, as in guest.memory=64; may be repeated.", "PATH=VALUE"),
             new Option<bool>("--fail-fast") { Description = "Start no more scenarios after one has failed." },
             Options.Number("--repeat", "Run each so often; that all runs have the same events and leave the same memory is checked.", "N", 1, 1, 1000),
+            Options.Number("--seed", "Decides what is random in faults that have no seed of their own; reports say it.", "N", 0, 0, ulong.MaxValue),
             new Option<bool>("--list") { Description = "Print the names of the chosen scenarios and run none." },
             ReportCommand.JUnit(), ReportCommand.Json(), ReportCommand.Html(),
             new Option<string?>("--trace") { Description = "Keep every scenario's trace in this folder; one that fails is compared with its last run that passed.", HelpName = "FOLDER" },
@@ -45,10 +46,11 @@ internal static class TestCommand
               xensim test scenarios/ --filter hypercall-page --jobs 1 --fail-fast
               xensim test scenarios/ --shard 2/3 --json part-2.jsonl
               xensim test scenarios/golden --update
+              xensim test scenarios/faults --seed 42
               xensim test scenarios/domu --set guest.memory=64
             """)
         {
-            given.Paths, given.Jobs, given.Shard, given.Costs, given.Filters, given.Tags, given.Set, given.FailFast, given.Repeat, given.List, given.JUnit, given.Json, given.Html, given.Trace, given.Update,
+            given.Paths, given.Jobs, given.Shard, given.Costs, given.Filters, given.Tags, given.Set, given.FailFast, given.Repeat, given.Seed, given.List, given.JUnit, given.Json, given.Html, given.Trace, given.Update,
         };
         command.SetAction(parsed => (int)Run(parsed, given, terminal));
         return command;
@@ -58,7 +60,8 @@ internal static class TestCommand
     {
         SuiteSelection selection = new(parsed.GetValue(given.Filters) ?? [], parsed.GetValue(given.Tags) ?? [], given.Shard.ValueIn(parsed));
         SuiteCosts costs = SuiteCosts.From(parsed.GetValue(given.Costs));
-        ChosenScenarios chosen = selection.Choose(SuiteFiles.Load(parsed.GetRequiredValue(given.Paths), parsed.GetValue(given.Set) ?? []), costs);
+        ulong? seed = given.Seed.WasGiven(parsed) ? given.Seed.ValueIn(parsed) : null;
+        ChosenScenarios chosen = selection.Choose(SuiteFiles.Load(parsed.GetRequiredValue(given.Paths), parsed.GetValue(given.Set) ?? [], seed), costs);
         if (parsed.GetValue(given.List))
         {
             foreach (Scenario scenario in chosen.Scenarios)
@@ -74,6 +77,8 @@ internal static class TestCommand
         SuiteView view = new(terminal, chosen.Scenarios.Count);
         IReadOnlyList<ScenarioResult?> results = view.Watch(() => runner.Run(chosen.Scenarios, [.. costs.DearestFirst(chosen.Scenarios)], view, terminal.Stop));
         view.Summarise([.. results.OfType<ScenarioResult>()]);
+        if (seed is { } told)
+            terminal.Out.WriteLine($"the same again: --seed {told}");
         files.Write(ScenarioReports.From(chosen.Scenarios, results, chosen.Places, chosen.Of));
         return terminal.Stop.IsCancellationRequested ? ExitCode.Interrupted : Verdicts.Worst([.. results.Select(Verdicts.Of)]);
     }

@@ -23,6 +23,7 @@ internal static class JUnitReport
             xml.WriteStartElement("testsuite");
             xml.WriteAttributeString("name", suite.Key.Length == 0 ? "." : suite.Key);
             Counts(xml, [.. suite], withSkipped: true);
+            Seed(xml, [.. suite.Select(r => r.Seed).OfType<ulong>().Distinct()]);
             foreach (ScenarioReport report in suite)
                 Case(xml, report);
             xml.WriteEndElement();
@@ -40,6 +41,22 @@ internal static class JUnitReport
         if (withSkipped)
             Number(xml, "skipped", reports.Count(r => r.Verdict == Verdicts.Skipped));
         xml.WriteAttributeString("time", Seconds(reports.Sum(r => (decimal)r.Nanoseconds)));
+    }
+
+    private static void Seed(XmlWriter xml, IReadOnlyList<ulong> seeds)
+    {
+        if (seeds.Count == 0)
+            return;
+        xml.WriteStartElement("properties");
+        foreach (ulong seed in seeds)
+        {
+            xml.WriteStartElement("property");
+            xml.WriteAttributeString("name", "seed");
+            xml.WriteAttributeString("value", seed.ToString(CultureInfo.InvariantCulture));
+            xml.WriteEndElement();
+        }
+
+        xml.WriteEndElement();
     }
 
     private static void Number(XmlWriter xml, string name, int value) => xml.WriteAttributeString(name, value.ToString(CultureInfo.InvariantCulture));

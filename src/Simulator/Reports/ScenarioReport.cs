@@ -47,6 +47,9 @@ public sealed record ScenarioReport
     /// <summary>SHA-256 of its whole trace; null: it was not run.</summary>
     public string? Digest { get; init; }
 
+    /// <summary>With which what is random in it was decided; null: 0.</summary>
+    public ulong? Seed { get; init; }
+
     public IReadOnlyList<MismatchReport> Mismatches { get; init; } = [];
 
     /// <summary>Null: it did not fail.</summary>

@@ -38,6 +38,8 @@ internal static class ScenarioReports
     {
         if (second.Name != first.Name || second.File != first.File)
             wrong ??= $"\"{first.Name}\" and \"{second.Name}\" have the same place: these are parts of different suites";
+        else if (second.Seed != first.Seed)
+            wrong ??= $"\"{first.Name}\" was run with seed {first.Seed ?? 0} in one part and {second.Seed ?? 0} in another";
         else if (second.Verdict != first.Verdict && second.Verdict != Verdicts.NotRun && first.Verdict != Verdicts.NotRun)
             wrong ??= $"\"{first.Name}\" {first.Verdict} in one part and {second.Verdict} in another";
         return first.Verdict == Verdicts.NotRun;
@@ -62,6 +64,7 @@ internal static class ScenarioReports
         Events = result?.Events ?? 0,
         Nanoseconds = result?.Nanoseconds ?? 0,
         Digest = result?.Digest,
+        Seed = scenario.Session.Seed == 0 ? null : scenario.Session.Seed,
         Mismatches = [.. (result?.Mismatches ?? []).Select(m => Mismatch(scenario, m))],
         Failure = result?.Failure,
         Run = result?.Report,

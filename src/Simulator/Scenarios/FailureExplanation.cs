@@ -15,7 +15,7 @@ internal static class FailureExplanation
     {
         int at = PlaceOf(session, log.Events, mismatches);
         long sequence = at < 0 ? 0 : log.Events[at].Sequence;
-        string debug = string.Create(CultureInfo.InvariantCulture, $"xensim debug {Quoted(scenario.File)}{(scenario.Variation.Length > 0 ? $" --scenario {Quoted(scenario.Name)}" : "")} --goto event:{sequence}");
+        string debug = string.Create(CultureInfo.InvariantCulture, $"xensim debug {Quoted(scenario.File)}{(scenario.Variation.Length > 0 ? $" --scenario {Quoted(scenario.Name)}" : "")}{(scenario.Session.Seed != 0 ? $" --seed {scenario.Session.Seed}" : "")} --goto event:{sequence}");
         return new FailureReport(
             [.. Enumerable.Range(Math.Max(0, at - EventsShown + 1), Math.Min(EventsShown, at + 1)).Select(i => Line(log.Events[i]))], session.ExplainCrash(), debug, divergence);
     }

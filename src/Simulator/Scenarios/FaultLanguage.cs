@@ -33,7 +33,7 @@ internal static class FaultLanguage
         Field<Fault>.Of("one-in", "Only one of so many calls of it, as the seed has it.", new NumberShape(1, MostCalls), (f, v) => f with { OneIn = v }),
         Field<Fault>.Of(
             "domain", "Instead of errno: the domctl is about this domain, not the one that it names.", new NumberShape(0, DomainId.FirstReserved.Value - 1ul), (f, v) => f with { Domain = (ushort)v }),
-        Field<Fault>.Of("seed", "Which of them; how bytes are changed.", NumberShape.Any, (f, v) => f with { Seed = v }),
+        Field<Fault>.Of("seed", "Which of them; how bytes are changed. Without it the scenario's seed decides, or --seed.", NumberShape.Any, (f, v) => f with { Seed = v }),
     ],
     Check);
 
@@ -46,7 +46,7 @@ internal static class FaultLanguage
         { Point: FaultPoint.Garbled, Errno: not XenErrno.None } => "Xen itself answers changed bytes: remove \"errno\"",
         { Point: not (FaultPoint.Allocation or FaultPoint.Garbled), Errno: XenErrno.None, Domain: null } => "a fault needs \"errno\" (or, for a domctl, \"domain\")",
         { Point: not FaultPoint.Stage, Code: not null } => "only a stage has a return value: remove \"code\"",
-        { OneIn: null, Point: not FaultPoint.Garbled, Seed: not 0 } => "a seed chooses with \"one-in\" only: add it",
+        { OneIn: null, Point: not FaultPoint.Garbled, Seed: not null } => "a seed chooses with \"one-in\" only: add it",
         _ => null,
     };
 
@@ -57,6 +57,8 @@ internal static class FaultLanguage
 
     private sealed class AllocationShape : IShape<string>
     {
+        public bool IsWord => true;
+
         private const string Orders = "order-";
 
         /// <summary>MAX_ORDER of xen/include/xen/mm.h.</summary>

@@ -28,7 +28,7 @@ public sealed record GoldenFile(string File, IReadOnlyList<string> Events, Mark 
             Field<GoldenFile>.Of("file", "Its name, relative to the scenario; xensim test --update writes it.", new TextShape("a file's name", 255), (g, v) => g with { File = v }, required: true),
             Field<GoldenFile>.Of(
                 "events", "Types of events to keep; without it those that no log line repeats.",
-                new ListShape<string>(new ChoiceShape<string>("an event", EventNames.Kept.ToDictionary(n => n)), "events"), (g, v) => g with { Events = [.. v.Select(e => e.Value)] }),
+                new ListShape<string>(new ChoiceShape<string>("an event", EventNames.All.ToDictionary(n => n)), "events"), (g, v) => g with { Events = [.. v.Select(e => e.Value)] }),
         ]));
 
     /// <summary>The run against the file, or the file after the run.</summary>

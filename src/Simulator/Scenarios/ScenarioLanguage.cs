@@ -101,6 +101,7 @@ internal static class ScenarioLanguage
         Field<Scenario>.Of(
             "faults", "Failures to inject.", new ListShape<Fault>(FaultLanguage.Shape, "faults"),
             (s, v) => s with { Session = s.Session with { Faults = [.. v.Select(f => f.Value)] } }),
+        Field<Scenario>.Of("seed", "Decides what is random in faults that have no seed of their own; xensim test --seed replaces it.", NumberShape.Any, (s, v) => s with { Session = s.Session with { Seed = v } }),
         Field<Scenario>.Marked("golden", "A file with the events that the run must have.", GoldenFile.Shape, (s, v, mark) => s with { Golden = v with { Mark = mark } }),
         Field<Scenario>.Of(
             "expect", "What must be so.", new ObjectShape<ImmutableList<IExpectation>>("expect", [], ExpectationCatalogue.Keywords),

@@ -39,7 +39,7 @@ public static class ScenarioRunner
 
     private static ScenarioResult RunIt(Scenario scenario, RunWishes wishes, IReadOnlyList<IEventConsumer> consumers, CancellationToken stop)
     {
-        EventLog log = new();
+        EventLog log = new([.. scenario.Expectations.SelectMany(e => e.Events), .. scenario.Golden?.Events ?? []]);
         using ScenarioTrace? trace = wishes.Report || wishes.Trace is not null ? new ScenarioTrace(wishes.Trace) : null;
         using BootSession session = new(scenario.Session, trace is null ? [log, .. consumers] : [log, trace, .. consumers]);
         Evidence evidence = new(session, log);

@@ -43,7 +43,7 @@ public sealed partial class BootSession : IDisposable
     public BootSession(SessionOptions options, IReadOnlyList<IEventConsumer> consumers)
     {
         _options = options;
-        _faults = new FaultPlan(options.Faults);
+        _faults = new FaultPlan(options.Faults, options.Seed);
         _watch = new GuestWatch(options);
         Xen? xen = null;
         Events = new EventStream(() => xen?.VirtualNanoseconds ?? 0, () => xen?.Instructions ?? 0);

@@ -7,7 +7,8 @@ using XenSim.Hypervisor.Public.Stages;
 namespace XenSim.Simulator.Session;
 
 /// <summary>A session's faults, counting how often each point was reached.</summary>
-public sealed class FaultPlan(IReadOnlyList<Fault> faults)
+/// <param name="seed">Of faults that have none of their own.</param>
+public sealed class FaultPlan(IReadOnlyList<Fault> faults, ulong seed = 0)
 {
     private readonly ulong[] _reached = new ulong[faults.Count];
     private readonly bool[] _fired = new bool[faults.Count];
@@ -36,7 +37,7 @@ public sealed class FaultPlan(IReadOnlyList<Fault> faults)
     public XenErrno? AtMessage(XenStoreMessage type) => Strike(FaultPoint.Message, type.ToString())?.Errno;
 
     /// <summary>What decides how the bytes of a hypercall of the tools are changed; null: they are not.</summary>
-    public ulong? AtGarbled(string name) => Strike(FaultPoint.Garbled, name) is { } fault ? SplitMix.Mix(fault.Seed, 0) : null;
+    public ulong? AtGarbled(string name) => Strike(FaultPoint.Garbled, name) is { } fault ? SplitMix.Mix(fault.Seed ?? seed, 0) : null;
 
     /// <summary>Whether some fault waits at such a point: nobody else need ask.</summary>
     public bool Has(FaultPoint point) => faults.Any(f => f.Point == point);
@@ -59,8 +60,8 @@ public sealed class FaultPlan(IReadOnlyList<Fault> faults)
         return struck;
     }
 
-    private static bool IsDue(Fault fault, ulong call)
+    private bool IsDue(Fault fault, ulong call)
         => (fault.Occurrence is not { } only || only == call)
             && (fault.Every is not { } every || call % every == 0)
-            && (fault.OneIn is not { } many || SplitMix.Mix(fault.Seed, call) % many == 0);
+            && (fault.OneIn is not { } many || SplitMix.Mix(fault.Seed ?? seed, call) % many == 0);
 }

@@ -179,8 +179,8 @@ public sealed record Fault(FaultPoint Point, string Name, XenErrno Errno, long? 
     /// <summary>Only one of so many calls of it, chosen by <see cref="Seed"/>; null: every one.</summary>
     public ulong? OneIn { get; init; }
 
-    /// <summary>Decides what is random: which calls, which bytes.</summary>
-    public ulong Seed { get; init; }
+    /// <summary>Decides what is random: which calls, which bytes; null: <see cref="SessionOptions.Seed"/> does.</summary>
+    public ulong? Seed { get; init; }
 }
 
 /// <summary>What ends a run before the guest does.</summary>
@@ -247,6 +247,9 @@ public sealed record SessionOptions
     public SessionLimits Limits { get; init; } = new();
 
     public IReadOnlyList<Fault> Faults { get; init; } = [];
+
+    /// <summary>Decides what is random in faults that have no seed of their own.</summary>
+    public ulong Seed { get; init; }
 
     public Until Until { get; init; } = Until.Shutdown;
 

@@ -51,8 +51,8 @@ internal static class FindingFile
             entries.Add(Entry("every", Number(every)));
         if (fault.OneIn is { } many)
             entries.Add(Entry("one-in", Number(many)));
-        if (fault.Seed != 0)
-            entries.Add(Entry("seed", Number(fault.Seed)));
+        if (fault.Seed is { } seed)
+            entries.Add(Entry("seed", Number(seed)));
         return new YamlMapping(s_nowhere, entries);
     }
 

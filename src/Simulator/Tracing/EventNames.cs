@@ -12,9 +12,6 @@ internal static class EventNames
 
     public static IReadOnlyCollection<string> All => s_fields.Value.Keys;
 
-    /// <summary>Those that can be looked back at: <see cref="EventLog"/> leaves out the rest.</summary>
-    public static IReadOnlyList<string> Kept => [.. All.Where(n => n is not (nameof(StateChanged) or nameof(PrivilegedAccess)))];
-
     /// <summary>Names of an event's fields.</summary>
     public static IReadOnlyList<string> FieldsOf(string eventName) => s_fields.Value[eventName];
 

@@ -55,14 +55,22 @@ public sealed class EventStream(Func<ulong> virtualClock, Func<long>? instructio
 }
 
 /// <summary>Keeps every event, for expectations and for looking back.</summary>
-public sealed class EventLog : IEventConsumer
+/// <param name="also">Types by name of those that are kept only when somebody asks for them.</param>
+public sealed class EventLog(params IReadOnlyCollection<string> also) : IEventConsumer
 {
     private readonly List<TimedEvent> _events = [];
+    private readonly bool _states = also.Contains(nameof(StateChanged));
+    private readonly bool _accesses = also.Contains(nameof(PrivilegedAccess));
 
     public IReadOnlyList<TimedEvent> Events => _events;
 
-    /// <summary>State transitions repeat what the stage events say; nobody looks back at hundreds of thousands of port accesses.</summary>
-    public bool Wants(Type eventType) => eventType != typeof(StateChanged) && eventType != typeof(PrivilegedAccess);
+    /// <summary>All, so that every event has the number that it has in a trace and in the debugger, whoever reads along.</summary>
+    public bool Wants(Type eventType) => true;
 
-    public void On(in TimedEvent e) => _events.Add(e);
+    /// <summary>State transitions repeat what the stage events say, and few look back at hundreds of thousands of port accesses.</summary>
+    public void On(in TimedEvent e)
+    {
+        if (e.Event switch { StateChanged => _states, PrivilegedAccess => _accesses, _ => true })
+            _events.Add(e);
+    }
 }

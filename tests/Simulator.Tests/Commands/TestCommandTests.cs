@@ -53,6 +53,30 @@ public sealed class TestCommandTests : IDisposable
     }
 
     [Fact]
+    public void A_seed_decides_what_no_fault_decides_and_every_report_says_it()
+    {
+        using ScratchFolder folder = new();
+        string file = folder.Write("s.yaml", Good.Replace("powered-off", "crashed", StringComparison.Ordinal) + "faults: [{hypercall: \"*\", errno: EPERM, one-in: 20}]\n");
+        string results = Path.Combine(folder.Path, "r.jsonl"), junit = Path.Combine(folder.Path, "r.xml");
+        string[] outputs = [.. new[] { 1, 1, 2, 3, 4, 5 }.Select(seed => ProgramRun.With("test", file, "--seed", $"{seed}", "--json", results, "--junit", junit).Output.Replace($"--seed {seed}", "", StringComparison.Ordinal))];
+        Assert.Equal(outputs[0], outputs[1]);
+        Assert.True(outputs.Distinct().Count() > 2, "all seeds strike alike");
+
+        Assert.Contains("s.yaml --seed 5 --goto event:", ProgramRun.With("test", file, "--seed", "5").Output, StringComparison.Ordinal);
+        Assert.EndsWith("the same again: --seed 5\n", ProgramRun.With("test", file, "--seed", "5").Output, StringComparison.Ordinal);
+        Assert.Equal(5ul, JsonDocument.Parse(File.ReadLines(results).First()).RootElement.GetProperty("seed").GetUInt64());
+        XElement property = XDocument.Load(junit).Descendants("property").Single();
+        Assert.Equal(("seed", "5"), (property.Attribute("name")!.Value, property.Attribute("value")!.Value));
+
+        string own = folder.Write("own.yaml", Good.Replace("powered-off", "crashed", StringComparison.Ordinal) + "seed: 5\nfaults: [{hypercall: \"*\", errno: EPERM, one-in: 20}]\n");
+        Assert.Equal(Place(outputs[^1]), Place(ProgramRun.With("test", own).Output));
+        ProgramRun.With("test", file, "--seed", "4", "--json", Path.Combine(folder.Path, "r4.jsonl"));
+        ProgramRun.With("report", "merge", results, Path.Combine(folder.Path, "r4.jsonl")).MustRefuse("was run with seed 5 in one part and 4 in another");
+
+        static string Place(string output) => output[output.IndexOf("--goto", StringComparison.Ordinal)..].Split('\n')[0];
+    }
+
+    [Fact]
     public void Nothing_more_is_started_after_a_failure_with_fail_fast()
         => Assert.EndsWith("1 of 7 scenarios passed, 1 FAILED, 5 not run\n", Test("--fail-fast", "--jobs", "1").Output, StringComparison.Ordinal);
 

@@ -17,9 +17,9 @@ internal static class EventsExpectation
 
     private static readonly Wanted s_blank = new("", [], null, null, null);
 
-    private static readonly ChoiceShape<string> s_name = new("an event", EventNames.Kept.ToDictionary(n => n));
+    private static readonly ChoiceShape<string> s_name = new("an event", EventNames.All.ToDictionary(n => n));
 
-    private static readonly ChoiceShape<string> s_field = new("a field of an event", EventNames.Kept.SelectMany(EventNames.FieldsOf).Distinct().Order(StringComparer.Ordinal).ToDictionary(n => n));
+    private static readonly ChoiceShape<string> s_field = new("a field of an event", EventNames.All.SelectMany(EventNames.FieldsOf).Distinct().Order(StringComparer.Ordinal).ToDictionary(n => n));
 
     private static readonly Field<Wanted>[] s_fields =
     [
@@ -42,13 +42,15 @@ internal static class EventsExpectation
 
     public static readonly Field<ImmutableList<IExpectation>> Keyword = ExpectationCatalogue.Single(
         "events", "Events that happen in this order, others between them allowed.", new ListShape<Wanted>(s_event, "events"), Moment.End,
-        (wanted, evidence) => InOrder.Check(wanted, evidence.Events, (w, e) => Matches(w.Value, e), w => w.Value.ToString(), "seen"));
+        (wanted, evidence) => InOrder.Check(wanted, evidence.Events, (w, e) => Matches(w.Value, e), w => w.Value.ToString(), "seen"),
+        wanted => [.. wanted.Select(w => w.Value.Event)]);
 
     public static readonly Field<ImmutableList<IExpectation>> NegativeKeyword = ExpectationCatalogue.Each(
         "no-events", "Events that must not happen.", s_event, "events", _ => Moment.End,
-        (wanted, evidence) => evidence.Events.Where(e => Matches(wanted, e)).Select(e => $"#{e.Sequence} at {e.Instructions}: {EventText.Of(e)}").FirstOrDefault());
+        (wanted, evidence) => evidence.Events.Where(e => Matches(wanted, e)).Select(e => $"#{e.Sequence} at {e.Instructions}: {EventText.Of(e)}").FirstOrDefault(),
+        wanted => [wanted.Event]);
 
-    public static readonly Field<ImmutableList<IExpectation>> CountKeyword = ExpectationCatalogue.Each("event-counts", "How often events happen.", s_counted, "numbers of events", _ => Moment.End, Count);
+    public static readonly Field<ImmutableList<IExpectation>> CountKeyword = ExpectationCatalogue.Each("event-counts", "How often events happen.", s_counted, "numbers of events", _ => Moment.End, Count, wanted => [wanted.Event]);
 
     private static string? Count(Wanted wanted, IEvidence evidence)
     {

@@ -52,14 +52,15 @@ internal static class ExpectationCatalogue
     ];
 
     /// <summary>A keyword whose value becomes one expectation.</summary>
-    public static Field<ImmutableList<IExpectation>> Single<T>(string name, string description, IShape<T> shape, Moment moment, Func<T, IEvidence, string?> check)
-        => Field<ImmutableList<IExpectation>>.Marked(name, description, shape, (all, value, mark) => all.Add(new Expectation(name, mark, moment, e => check(value, e))));
+    public static Field<ImmutableList<IExpectation>> Single<T>(string name, string description, IShape<T> shape, Moment moment, Func<T, IEvidence, string?> check, Func<T, IReadOnlyList<string>>? events = null)
+        => Field<ImmutableList<IExpectation>>.Marked(name, description, shape, (all, value, mark) => all.Add(new Expectation(name, mark, moment, e => check(value, e), events?.Invoke(value))));
 
     /// <summary>A keyword whose list becomes one expectation for each item.</summary>
-    public static Field<ImmutableList<IExpectation>> Each<T>(string name, string description, IShape<T> item, string what, Func<T, Moment> moment, Func<T, IEvidence, string?> check)
+    public static Field<ImmutableList<IExpectation>> Each<T>(
+        string name, string description, IShape<T> item, string what, Func<T, Moment> moment, Func<T, IEvidence, string?> check, Func<T, IReadOnlyList<string>>? events = null)
         => Field<ImmutableList<IExpectation>>.Of(
             name, description, new ListShape<T>(item, what),
-            (all, items) => all.AddRange(items.Select(i => new Expectation(name, i.Mark, moment(i.Value), e => check(i.Value, e)))));
+            (all, items) => all.AddRange(items.Select(i => new Expectation(name, i.Mark, moment(i.Value), e => check(i.Value, e), events?.Invoke(i.Value)))));
 
     /// <summary>A keyword whose mapping becomes one expectation for each entry.</summary>
     public static Field<ImmutableList<IExpectation>> Entries<TKey, T>(

@@ -26,6 +26,9 @@ public interface IExpectation
 
     Moment Moment { get; }
 
+    /// <summary>Types of events that it has to find in the log.</summary>
+    IReadOnlyList<string> Events => [];
+
     /// <summary>Null when it holds, else one line: what was expected and what came instead.</summary>
     string? Check(IEvidence evidence);
 }
@@ -80,8 +83,10 @@ public interface IEvidence
 public sealed record RemainingDomain(bool Paused, bool ShutDown, ulong Pages);
 
 /// <summary>An expectation made of a check and its place, so that a keyword is one function.</summary>
-internal sealed class Expectation(string keyword, Mark mark, Moment moment, Func<IEvidence, string?> check) : IExpectation
+internal sealed class Expectation(string keyword, Mark mark, Moment moment, Func<IEvidence, string?> check, IReadOnlyList<string>? events = null) : IExpectation
 {
+    public IReadOnlyList<string> Events => events ?? [];
+
     public string Keyword => keyword;
 
     public Mark Mark => mark;

@@ -31,8 +31,8 @@ internal sealed class ListShape<T>(IShape<T> item, string what) : IShape<IReadOn
     public JsonObject Schema() => new()
     {
         ["anyOf"] = new JsonArray(
-            item.Schema(),
-            new JsonObject { ["type"] = "array", ["items"] = item.Schema(), ["minItems"] = 1 }),
+            item.ValueSchema(),
+            new JsonObject { ["type"] = "array", ["items"] = item.ValueSchema(), ["minItems"] = 1 }),
     };
 }
 
@@ -68,12 +68,12 @@ internal sealed class MapShape<TKey, T>(string what, IShape<TKey> key, IShape<T>
         }
         else if (KeyPattern(key.Schema()) is { } pattern)
         {
-            schema["patternProperties"] = new JsonObject { [pattern] = item.Schema() };
+            schema["patternProperties"] = new JsonObject { [pattern] = item.ValueSchema() };
             schema["additionalProperties"] = false;
         }
         else
         {
-            schema["additionalProperties"] = item.Schema();
+            schema["additionalProperties"] = item.ValueSchema();
         }
 
         return schema;
@@ -85,7 +85,7 @@ internal sealed class MapShape<TKey, T>(string what, IShape<TKey> key, IShape<T>
 
     private JsonObject Described(string name)
     {
-        JsonObject schema = item.Schema();
+        JsonObject schema = item.ValueSchema();
         schema["description"] = $"{name}: one of the {what}.";
         return schema;
     }
@@ -103,5 +103,5 @@ internal sealed class ShortOrLongShape<TShort, T>(IShape<TShort> brief, Func<TSh
         return ok;
     }
 
-    public JsonObject Schema() => new() { ["anyOf"] = new JsonArray(brief.Schema(), full.Schema()) };
+    public JsonObject Schema() => new() { ["anyOf"] = new JsonArray(brief.ValueSchema(), full.ValueSchema()) };
 }

@@ -6,6 +6,8 @@ namespace XenSim.Simulator.Scenarios.Shapes;
 /// <summary>A SHA-256 in hexadecimal, lower case.</summary>
 internal sealed class DigestShape : IShape<string>
 {
+    public bool IsWord => true;
+
     public bool TryRead(YamlNode node, Reading reading, out string value)
     {
         value = (node as YamlScalar)?.Text.ToLowerInvariant() ?? "";

@@ -77,6 +77,8 @@ internal sealed class KernelShape : IShape<(NamedBytes Bytes, BuiltInGuest? Gues
 /// <summary><c>shutdown</c>, <c>console:TEXT</c>, <c>hypercall:NAME</c>, <c>stage:NAME</c></summary>
 internal sealed class UntilShape : IShape<Until>
 {
+    public bool IsWord => true;
+
     public bool TryRead(YamlNode node, Reading reading, out Until value)
     {
         value = Until.Shutdown;

@@ -15,6 +15,20 @@ internal interface IShape<T>
 
     /// <summary>The JSON schema of the value, a fresh object.</summary>
     JsonObject Schema();
+
+    /// <summary>One number or word, for which a variable can stand.</summary>
+    bool IsWord => false;
+}
+
+/// <summary>Schemas of values, where <c>${name}</c> may stand for what they hold.</summary>
+internal static class Variables
+{
+    private const string Pattern = "\\$\\{[^{}]+\\}";
+
+    public static JsonObject ValueSchema<T>(this IShape<T> shape) => !shape.IsWord ? shape.Schema() : new JsonObject
+    {
+        ["anyOf"] = new JsonArray(shape.Schema(), new JsonObject { ["type"] = "string", ["pattern"] = Pattern }),
+    };
 }
 
 /// <summary>The file that is being read and what was wrong with it so far.</summary>

@@ -23,11 +23,11 @@ internal sealed class Field<T>
     public bool Required { get; }
 
     public static Field<T> Of<TValue>(string name, string description, IShape<TValue> shape, Func<T, TValue, T> with, bool required = false)
-        => new(name, description, required, (node, reading, record) => shape.TryRead(node, reading, out TValue value) ? (true, with(record, value)) : (false, record), shape.Schema);
+        => new(name, description, required, (node, reading, record) => shape.TryRead(node, reading, out TValue value) ? (true, with(record, value)) : (false, record), shape.ValueSchema);
 
     /// <summary>Like <see cref="Of"/>, where the record also needs the place of the value for later messages.</summary>
     public static Field<T> Marked<TValue>(string name, string description, IShape<TValue> shape, Func<T, TValue, Mark, T> with, bool required = false)
-        => new(name, description, required, (node, reading, record) => shape.TryRead(node, reading, out TValue value) ? (true, with(record, value, node.Mark)) : (false, record), shape.Schema);
+        => new(name, description, required, (node, reading, record) => shape.TryRead(node, reading, out TValue value) ? (true, with(record, value, node.Mark)) : (false, record), shape.ValueSchema);
 
     /// <summary>A field of what is part of the record.</summary>
     public static Field<T> Part<TPart>(Field<TPart> field, Func<T, TPart> get, Func<T, TPart, T> with)

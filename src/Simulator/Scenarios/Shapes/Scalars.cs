@@ -24,6 +24,8 @@ internal sealed class TextShape(string what = "text", int longest = 4096) : ISha
 /// <summary>An unsigned number: decimal, 0x…, with _ between digits.</summary>
 internal sealed class NumberShape(ulong least, ulong most, string what = "a number") : IShape<ulong>
 {
+    public bool IsWord => true;
+
     public static readonly NumberShape Any = new(0, ulong.MaxValue);
 
     public static bool TryParse(string text, out ulong value)
@@ -54,6 +56,8 @@ internal sealed class NumberShape(ulong least, ulong most, string what = "a numb
 
 internal sealed class BooleanShape : IShape<bool>
 {
+    public bool IsWord => true;
+
     public bool TryRead(YamlNode node, Reading reading, out bool value)
     {
         value = node is YamlScalar { Plain: true, Text: "true" };
@@ -66,6 +70,8 @@ internal sealed class BooleanShape : IShape<bool>
 /// <summary>One of a list of words, each with its meaning.</summary>
 internal sealed class ChoiceShape<T>(string what, IReadOnlyDictionary<string, T> choices) : IShape<T>
 {
+    public bool IsWord => true;
+
     public bool TryRead(YamlNode node, Reading reading, out T value)
     {
         value = default!;
@@ -96,6 +102,8 @@ internal sealed class ChoiceShape<T>(string what, IReadOnlyDictionary<string, T>
 /// <summary>Bytes as pairs of hexadecimal digits: <c>"b8 17 00 00 00 cd 82"</c>.</summary>
 internal sealed class BytesShape : IShape<byte[]>
 {
+    public bool IsWord => true;
+
     private const int Longest = 4096;
 
     public bool TryRead(YamlNode node, Reading reading, out byte[] value)
@@ -116,6 +124,8 @@ internal sealed class BytesShape : IShape<byte[]>
 /// <summary>A span of virtual time: a number with ns, us, ms or s. Unit of the value: nanoseconds.</summary>
 internal sealed class VirtualTimeShape : IShape<ulong>
 {
+    public bool IsWord => true;
+
     private static readonly (string Suffix, ulong Nanoseconds)[] s_units = [("ns", 1), ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000)];
 
     public bool TryRead(YamlNode node, Reading reading, out ulong value)

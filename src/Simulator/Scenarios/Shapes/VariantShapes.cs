@@ -17,6 +17,8 @@ internal static class VariantShapes
 /// <summary>A note's value: a plain number, <c>absent</c>, or a text. Quotes make a text of anything.</summary>
 internal sealed class NoteValueShape : IShape<(string? Text, ulong? Number)>
 {
+    public bool IsWord => true;
+
     private const int Longest = 1024;
 
     public bool TryRead(YamlNode node, Reading reading, out (string? Text, ulong? Number) value)

@@ -8,6 +8,8 @@ namespace XenSim.Simulator.Scenarios.Shapes;
 /// <summary>A hypercall's result: a number, a negative number, or a negated errno by name.</summary>
 internal sealed class ResultShape : IShape<long>
 {
+    public bool IsWord => true;
+
     public static string Render(long result)
         => result < 0 && Enum.IsDefined(result.ToErrno()) ? $"-{result.ToErrno()}" : result.ToString(CultureInfo.InvariantCulture);
 
