@@ -37,6 +37,7 @@ until_marker() { # TIME LOG COMMAND…
     : > "$log"
     TIMEFORMAT='%U %S'
     { time (
+        exec 2>/dev/null
         "$@" > "$log" 2> "$log.err" < /dev/null &
         pid=$!
         for ((i = 0; i < limit * 10; i++)); do
@@ -44,8 +45,9 @@ until_marker() { # TIME LOG COMMAND…
             sleep 0.1
         done
         kill "$pid" 2>/dev/null || true
-        wait "$pid" 2>/dev/null || true
-    ) 2>/dev/null; } 2> "$time"
+        wait "$pid" || true
+    ); } 2> "$time"
+    [ -s "$time" ] || die "no time was taken"
     grep -q "$marker" "$log" || { tail -5 "$log" "$log.err" >&2; die "no userspace within $limit s: $*"; }
 }
 

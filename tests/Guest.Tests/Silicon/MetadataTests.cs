@@ -23,7 +23,7 @@ public sealed class MetadataTests(ITestOutputHelper output)
     [Fact]
     public void Nothing_outside_the_write_set_changes_and_every_unconditional_write_happens()
     {
-        using X87Machine machine = new();
+        using SimulatedCpu machine = new();
         InstructionInfoFactory factory = new();
         List<string> wrong = [];
         int forms = 0, checks = 0;
@@ -53,7 +53,7 @@ public sealed class MetadataTests(ITestOutputHelper output)
         Assert.True(wrong.Count == 0, $"{wrong.Count}\n" + string.Join('\n', wrong.Take(40)));
     }
 
-    private static string? Check(X87Machine machine, in InstructionInfo info, in Instruction instruction, in SiliconRequest request, in SiliconReply reply)
+    private static string? Check(SimulatedCpu machine, in InstructionInfo info, in Instruction instruction, in SiliconRequest request, in SiliconReply reply)
     {
         HashSet<Register> written = [], read = [];
         foreach (UsedRegister u in info.GetUsedRegisters())

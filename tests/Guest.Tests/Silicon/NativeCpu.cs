@@ -52,7 +52,9 @@ internal struct Bytes16
 internal struct SiliconRequest
 {
     public uint Length;
-    public uint Pad;
+
+    /// <summary>64; 32 or 16 for code in compatibility mode.</summary>
+    public int Bits;
     public Bytes16 Code;
     public SiliconState In;
 }
@@ -76,6 +78,12 @@ internal static class NativeCpu
 
     /// <summary>Offset of <see cref="SiliconState.Data"/> in the data page.</summary>
     public const int Window = 0x800;
+
+    /// <summary>The code page in its code segment: the segments of 16-bit code begin at the pages.</summary>
+    public static ulong CodeOffset(int bits) => bits == 16 ? 0 : CodeAddress;
+
+    /// <summary>The window in its data segment.</summary>
+    public static ulong WindowAddress(int bits) => (bits == 16 ? 0 : DataPage) + Window;
 
     private static readonly Lazy<string?> Program = new(Compile);
 

@@ -1,8 +1,6 @@
 using System.Globalization;
 using System.Text;
 using Iced.Intel;
-using XenSim.Guest.Cpu;
-using XenSim.Guest.Tests.Support;
 
 namespace XenSim.Guest.Tests.Silicon;
 
@@ -20,27 +18,31 @@ public sealed class X87SiliconTests(ITestOutputHelper output)
     private static readonly HashSet<Mnemonic> Approximate =
         [Mnemonic.Fsin, Mnemonic.Fcos, Mnemonic.Fsincos, Mnemonic.Fptan, Mnemonic.Fpatan, Mnemonic.F2xm1, Mnemonic.Fyl2x, Mnemonic.Fyl2xp1];
 
-    [Fact]
-    public void Every_x87_opcode_does_what_the_host_cpu_does()
+    [Theory]
+    [InlineData(64)]
+    [InlineData(32)]
+    [InlineData(16)]
+    public void Every_x87_opcode_does_what_the_host_cpu_does(int bits)
     {
         Assert.SkipWhen(NativeCpu.Unavailable is not null, NativeCpu.Unavailable ?? "");
-        using X87Machine simulated = new();
+        using SimulatedCpu simulated = new(bits);
+        int instances = bits == 64 ? Instances : Instances / 5;
         List<string> mismatches = [];
         Dictionary<Mnemonic, (int Cases, int LastBit)> approximations = [];
         int compared = 0, opcodes = 0;
-        foreach (byte[] code in Opcodes())
+        foreach (byte[] code in Opcodes(bits))
         {
-            X87Cases cases = new((code[0] << 8) | code[1]);
-            SiliconRequest[] requests = [.. Enumerable.Range(0, Instances).Select(_ => cases.Make(code))];
+            X87Cases cases = new((code[^2] << 8) | code[^1], bits);
+            SiliconRequest[] requests = [.. Enumerable.Range(0, instances).Select(_ => cases.Make(code))];
             SiliconReply[] truth = NativeCpu.Run(requests);
-            Instruction i = Decode(code);
+            Instruction i = Iced.Intel.Decoder.Create(bits, code, NativeCpu.CodeOffset(bits)).Decode();
             int wrong = 0;
             opcodes++;
             for (int k = 0; k < requests.Length && wrong < 2; k++)
             {
                 if (Undefined(i, requests[k]))
                     continue;
-                SiliconReply ours = simulated.Run(requests[k]);
+                Assert.True(simulated.TryRun(requests[k], out SiliconReply ours), simulated.UnimplementedText);
                 compared++;
                 bool approximate = Approximate.Contains(i.Mnemonic);
                 string? difference = X87Difference.Of(i, requests[k], truth[k], ours, approximate, out bool lastBit);
@@ -63,19 +65,24 @@ public sealed class X87SiliconTests(ITestOutputHelper output)
         Assert.True(mismatches.Count == 0, $"{mismatches.Count} differ\n" + string.Join('\n', mismatches.Take(100)));
     }
 
-    /// <summary>Register forms have all 64 bytes above C0; a memory operand is (%rbx).</summary>
-    private static IEnumerable<byte[]> Opcodes()
+    /// <summary>Register forms have all 64 bytes above C0; a memory operand is where BX points. The environment has another shape for each operand size.</summary>
+    private static IEnumerable<byte[]> Opcodes(int bits)
     {
+        byte baseIsBx = (byte)(bits == 16 ? 7 : 3);
         for (int first = 0xD8; first <= 0xDF; first++)
         {
             for (int reg = 0; reg < 8; reg++)
-                yield return [(byte)first, (byte)((reg << 3) | 3)];
+            {
+                byte modrm = (byte)((reg << 3) | baseIsBx);
+                yield return [(byte)first, modrm];
+                if (first is 0xD9 or 0xDD)
+                    yield return [0x66, (byte)first, modrm];
+            }
+
             for (int modrm = 0xC0; modrm <= 0xFF; modrm++)
                 yield return [(byte)first, (byte)modrm];
         }
     }
-
-    private static Instruction Decode(byte[] code) => Iced.Intel.Decoder.Create(64, code, NativeCpu.CodeAddress).Decode();
 
     /// <summary>Operands for which the manual defines no result: F2XM1 and FYL2XP1 outside their domains, BCD digits above 9.</summary>
     private static bool Undefined(Instruction i, in SiliconRequest request)
@@ -95,7 +102,7 @@ public sealed class X87SiliconTests(ITestOutputHelper output)
 }
 
 /// <summary>Random states with the corner values of the 80-bit format in all places.</summary>
-internal sealed class X87Cases(int seed)
+internal sealed class X87Cases(int seed, int bits)
 {
     private static readonly (ushort High, ulong Low)[] Corners =
     [
@@ -114,11 +121,12 @@ internal sealed class X87Cases(int seed)
         SiliconRequest r = default;
         code.CopyTo((Span<byte>)r.Code);
         r.Length = (uint)code.Length;
-        r.In.Rip = NativeCpu.CodeAddress;
+        r.Bits = bits;
+        r.In.Rip = NativeCpu.CodeOffset(bits);
         for (int i = 0; i < 16; i++)
-            r.In.Gpr[i] = (ulong)_random.NextInt64();
-        r.In.Gpr[3] = NativeCpu.DataPage + NativeCpu.Window;
-        r.In.Gpr[4] = NativeCpu.DataPage + NativeCpu.Window + 0xF0;
+            r.In.Gpr[i] = (ulong)_random.NextInt64() & (bits == 64 ? ulong.MaxValue : uint.MaxValue);
+        r.In.Gpr[3] = NativeCpu.WindowAddress(bits);
+        r.In.Gpr[4] = NativeCpu.WindowAddress(bits) + 0xF0;
         r.In.Rflags = 0x202 | ((ulong)_random.Next() & 0x8D5);
         State(r.In.Fx);
         Memory(r.In.Data);
@@ -255,51 +263,4 @@ internal static class X87Difference
     private static UInt128 Ordered(ReadOnlySpan<byte> v) => ((UInt128)BitConverter.ToUInt16(v[8..]) << 63) + (BitConverter.ToUInt64(v) & 0x7FFF_FFFF_FFFF_FFFF);
 
     private static string Text(ReadOnlySpan<byte> v) => $"{BitConverter.ToUInt16(v[8..]):x4}:{BitConverter.ToUInt64(v):x16}";
-}
-
-/// <summary>The engine with the two pages of the native program.</summary>
-internal sealed class X87Machine : IDisposable
-{
-    private const ulong CodeFrame = 0x800, DataFrame = 0x801;
-    private readonly Machine _machine = new();
-
-    public X87Machine()
-    {
-        _machine.Map(NativeCpu.CodeAddress, CodeFrame);
-        _machine.Map(NativeCpu.DataPage, DataFrame);
-    }
-
-    public SiliconReply Run(in SiliconRequest request)
-    {
-        Assert.True(TryRun(request, out SiliconReply reply), _machine.Cpu.UnimplementedText);
-        return reply;
-    }
-
-    /// <summary>False: it left for another reason than its end or an exception.</summary>
-    public bool TryRun(in SiliconRequest request, out SiliconReply reply)
-    {
-        VirtualCpu cpu = _machine.Cpu;
-        for (int i = 0; i < 16; i++)
-            cpu[(Gpr)i] = request.In.Gpr[i];
-        cpu.Rip = NativeCpu.CodeAddress;
-        cpu.Rflags = request.In.Rflags;
-        cpu.LoadFx(request.In.Fx);
-        Span<byte> data = _machine.Memory.Writable(DataFrame);
-        data.Clear();
-        ((ReadOnlySpan<byte>)request.In.Data).CopyTo(data[NativeCpu.Window..]);
-        ((ReadOnlySpan<byte>)request.Code)[..(int)request.Length].CopyTo(_machine.Memory.Writable(CodeFrame));
-        CpuExit exit = cpu.Run(1);
-        reply = default;
-        if (exit.Reason is not (ExitReason.BudgetSpent or ExitReason.Exception))
-            return false;
-        reply.Trap = exit.Reason == ExitReason.Exception ? exit.Vector : -1;
-        for (int i = 0; i < 16; i++)
-            reply.Out.Gpr[i] = cpu[(Gpr)i];
-        reply.Out.Rflags = cpu.Rflags;
-        cpu.SaveFx(reply.Out.Fx);
-        _machine.Memory.Readable(DataFrame).Slice(NativeCpu.Window, ((Span<byte>)reply.Out.Data).Length).CopyTo(reply.Out.Data);
-        return true;
-    }
-
-    public void Dispose() => _machine.Dispose();
 }

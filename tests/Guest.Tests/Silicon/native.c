@@ -1,4 +1,5 @@
-/* Runs single x86-64 instructions on the real CPU with a given state and reports the whole state afterwards.
+/* Runs single instructions on the real CPU with a given state and reports the whole state afterwards: 64-bit code, and 32- and 16-bit code
+ * in compatibility mode, where the segments of 16-bit code and its data begin at the two pages.
  * stdin: struct request ..., stdout: struct reply ... Built by the tests: gcc -O1 -static-pie native.c.
  * Position independent because the kernel puts the heap of a fixed image anywhere in the gigabyte after it, where the pages below have to be. */
 #define _GNU_SOURCE
@@ -9,10 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/ucontext.h>
+#include <asm/ldt.h>
+#include <unistd.h>
 
 struct state { uint64_t gpr[16], rip, rflags; uint8_t fx[512], ymm[256], data[1024]; }; /* ymm: bits 255:128 of each */
-struct request { uint32_t length, pad; uint8_t code[16]; struct state in; };
+struct request { uint32_t length, bits; uint8_t code[16]; struct state in; };
 struct reply { int32_t trap, pad; uint64_t error, address; struct state out; };
 
 /* Fixed low addresses, so that the same code runs unchanged in the simulator. */
@@ -37,12 +41,19 @@ static void ymm_out(uint8_t *to, const uint8_t *area)
     else memset(to, 0, 256);
 }
 
+/* Where the instruction lies and what DS, ES and SS hold: Linux's selectors of user code (arch/x86/include/asm/segment.h) and the LDT's first two entries. */
+struct far { uint32_t offset; uint16_t selector; } __attribute__((packed));
+struct far code_address;
+uint16_t data_selector, stack_selector;
+enum { USER_DS = 0x2b, USER32_CS = 0x23, USER_CS = 0x33, CODE16 = 0x07, DATA16 = 0x0f };
+
 extern void run_one(void);
 extern char leave[], leave_fault[];
 __asm__(
     ".text\n.globl run_one\nrun_one:\n"
     " push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
     " mov %rsp, 0x50000088\n"
+    " mov data_selector(%rip), %ax; mov %ax, %ds; mov %ax, %es; mov stack_selector(%rip), %ax; mov %ax, %ss\n"
     " fxrstor64 0x50000140\n"
     " cmpl $0, has_avx(%rip); je 1f; mov $4, %eax; xor %edx, %edx; xrstor64 0x50000540; 1:\n"
     " pushq 0x50000080; popfq\n"
@@ -50,7 +61,7 @@ __asm__(
     " mov 0x50000028,%rbp; mov 0x50000030,%rsi; mov 0x50000038,%rdi; mov 0x50000040,%r8\n"
     " mov 0x50000048,%r9; mov 0x50000050,%r10; mov 0x50000058,%r11; mov 0x50000060,%r12\n"
     " mov 0x50000068,%r13; mov 0x50000070,%r14; mov 0x50000078,%r15; mov 0x50000020,%rsp\n"
-    " jmp *code_address(%rip)\n"
+    " ljmp *code_address(%rip)\n"
     ".globl leave\nleave:\n"
     " mov %rax,0x50000098; mov %rcx,0x500000a0; mov %rdx,0x500000a8; mov %rbx,0x500000b0\n"
     " mov %rsp,0x500000b8; mov %rbp,0x500000c0; mov %rsi,0x500000c8; mov %rdi,0x500000d0\n"
@@ -63,9 +74,9 @@ __asm__(
     ".globl leave_fault\nleave_fault:\n"
     " mov 0x50000088,%rsp\n"
     " pushq $0x202; popfq\n"
+    " xor %eax, %eax; mov %ax, %ds; mov %ax, %es; mov $0x2b, %eax; mov %ax, %ss\n"
     " pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
-    " ret\n"
-    ".data\ncode_address: .quad 0x40000000\n.text\n");
+    " ret\n");
 
 static struct reply *current;
 static const int order[16] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
@@ -90,6 +101,9 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     current->address = uc->uc_mcontext.gregs[REG_CR2];
     uc->uc_mcontext.gregs[REG_RIP] = (long)leave_fault;
     uc->uc_mcontext.gregs[REG_EFL] = 0x202;
+    uint16_t *selectors = (uint16_t *)&uc->uc_mcontext.gregs[REG_CSGSFS];   /* CS, GS, FS, SS */
+    selectors[0] = USER_CS;
+    selectors[3] = USER_DS;
     S->faulted = 1;
 }
 
@@ -99,6 +113,40 @@ static void map(uint64_t address, int protection)
     if (at == (void *)address) return;
     fprintf(stderr, "native: page %llx is not to be had: %s\n", (unsigned long long)address, at == MAP_FAILED ? strerror(errno) : "placed elsewhere");
     exit(3);
+}
+
+static void segment(unsigned entry, uint32_t base, unsigned contents)
+{
+    struct user_desc d = { .entry_number = entry, .base_addr = base, .limit = 0xffff, .contents = contents, .useable = 1 };
+    if (syscall(SYS_modify_ldt, 0x11, &d, sizeof d) == 0) return;
+    fprintf(stderr, "native: no 16-bit segments: %s\n", strerror(errno));
+    exit(5);
+}
+
+/* How to get into code of so many bits; returns the offset of the code page in its code segment. */
+static uint32_t mode(unsigned bits)
+{
+    static int have_segments;
+    if (bits == 16 && !have_segments++) {
+        segment(0, CODE, MODIFY_LDT_CONTENTS_CODE);
+        segment(1, DATA, MODIFY_LDT_CONTENTS_DATA);
+    }
+    code_address = (struct far){ bits == 16 ? 0 : CODE, bits == 64 ? USER_CS : bits == 32 ? USER32_CS : CODE16 };
+    data_selector = bits == 64 ? 0 : bits == 32 ? USER_DS : DATA16;
+    stack_selector = bits == 16 ? DATA16 : USER_DS;
+    return code_address.offset;
+}
+
+/* What follows the instruction: from 16- and 32-bit code by a far jump to the page's second half, which is 64-bit code. */
+static void way_out(uint8_t *after, unsigned bits)
+{
+    static const uint8_t jump[] = { 0xff, 0x25, 0, 0, 0, 0 };   /* jmp *0(%rip); .quad leave */
+    static const uint8_t far_jump[] = { 0x66, 0xea, 0, 8, 0, (CODE >> 24), USER_CS, 0 };   /* ljmp $USER_CS, $CODE + 0x800 */
+    uint64_t target = (uint64_t)leave;
+    if (bits != 64) memcpy(after, far_jump + (bits == 32), sizeof far_jump - (bits == 32));
+    if (bits != 64) after = (uint8_t *)CODE + 0x800;
+    memcpy(after, jump, sizeof jump);
+    memcpy(after + sizeof jump, &target, sizeof target);
 }
 
 int main(void)
@@ -125,10 +173,8 @@ int main(void)
         memcpy((void *)(DATA + WINDOW), rq.in.data, 1024);
         memset((void *)CODE, 0xcc, 0x100);
         memcpy((void *)CODE, rq.code, rq.length);
-        uint8_t *jump = (uint8_t *)CODE + rq.length;   /* jmp *0(%rip); .quad leave */
-        uint64_t target = (uint64_t)leave;
-        memcpy(jump, "\xff\x25\0\0\0\0", 6);
-        memcpy(jump + 6, &target, 8);
+        uint32_t entry = mode(rq.bits);
+        way_out((uint8_t *)CODE + rq.length, rq.bits);
         S->faulted = 0;
         memset(S->avx, 0, sizeof S->avx);
         memset(S->out_avx, 0, sizeof S->out_avx);
@@ -142,7 +188,7 @@ int main(void)
             rp.trap = -1;
             memcpy(rp.out.gpr, S->out_gpr, sizeof S->out_gpr);
             rp.out.rflags = S->out_rflags;
-            rp.out.rip = CODE + rq.length;
+            rp.out.rip = entry + rq.length;
             memcpy(rp.out.fx, S->out_fx, 512);
             ymm_out(rp.out.ymm, S->out_avx);
         }

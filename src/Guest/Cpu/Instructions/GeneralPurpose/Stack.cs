@@ -403,39 +403,31 @@ internal static unsafe class Stack
         ulong frame = s->Gpr[(int)Gpr.Rbp];
         int level = op->Aux;
         ulong frameTemp = pointer - (ulong)size;
-        // Two passes over the same accesses: the first only checks, so that a fault commits nothing.
-        for (int pass = 0; pass < 2; pass++)
+        ulong at = pointer;
+        for (int i = 0; i <= level; i++)
         {
-            ulong at = pointer;
-            for (int i = 0; i <= level; i++)
+            ulong value = i == 0 ? frame : frameTemp;
+            if (i > 0 && i < level)
             {
-                ulong value = i == 0 ? frame : frameTemp;
-                if (i > 0 && i < level)
-                {
-                    byte* from = Tlb.Read(s, TStack.Address(s, frame - (ulong)(i * size), size, false), size);
-                    if (from == null)
-                        return Faults.Raise(s, op);
-                    value = Operand.Load<T>(from);
-                }
-
-                at -= (ulong)size;
-                byte* to = Tlb.Modify(s, TStack.Address(s, at, size, true), size);
-                if (to == null)
+                byte* from = Tlb.Read(s, TStack.Address(s, frame - (ulong)(i * size), size, false), size);
+                if (from == null)
                     return Faults.Raise(s, op);
-                if (pass == 1)
-                {
-                    Operand.Store<T>(to, value);
-                    Tlb.Commit(s, to);
-                }
+                value = Operand.Load<T>(from);
             }
 
-            // The new top of the stack is probed for a write. SDM vol. 2, ENTER.
-            if (pass == 0 && Tlb.Modify(s, TStack.Address(s, at - op->Imm, size, true), size) == null)
+            // What is pushed before a fault stays below the stack pointer, which does not move: so do processors.
+            at -= (ulong)size;
+            byte* to = Tlb.Modify(s, TStack.Address(s, at, size, true), size);
+            if (to == null)
                 return Faults.Raise(s, op);
-            if (pass == 1)
-                TStack.SetPointer(s, at - op->Imm);
+            Operand.Store<T>(to, value);
+            Tlb.Commit(s, to);
         }
 
+        // The new top of the stack is probed for a write. SDM vol. 2, ENTER.
+        if (Tlb.Modify(s, TStack.Address(s, at - op->Imm, size, true), size) == null)
+            return Faults.Raise(s, op);
+        TStack.SetPointer(s, at - op->Imm);
         Operand.Set<T>(s, (byte)Gpr.Rbp * 8, sizeof(T) == 4 && s->StackMask == 0xFFFF ? (uint)frameTemp : frameTemp);
         return op[1].Handler(s, op + 1);
     }
