@@ -9,15 +9,15 @@ public static class Program
     /// <summary>With this argument the program ends at once: what a .NET console program costs that does nothing.</summary>
     public const string Empty = "--empty";
 
-    /// <summary>With this argument and the image that compare.sh makes: the comparison with other emulators.</summary>
+    /// <summary>With this argument and the image that compare.sh makes: the comparison with other emulators, or with those named after it.</summary>
     private const string Compared = "--compare";
 
     public static int Main(string[] args)
     {
         if (args is [Empty])
             return 0;
-        if (args is [Compared, { } image])
-            Comparison.Run(image);
+        if (args is [Compared, { } image, .. { } peers])
+            Comparison.Run(image, peers);
         else
             Measure(args);
         return 0;

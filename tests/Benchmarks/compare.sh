@@ -1,5 +1,7 @@
 #!/bin/bash
-# Compares the speed of the vCPU with Bochs, Unicorn and qemu-system on the same machine code, and prints one table of ratios.
+# compare.sh [PEER…]
+# Compares the speed of the vCPU with Bochs, Unicorn and qemu-system on the same machine code, and prints one table of ratios;
+# with the peers named (unicorn, bochs, qemu) only.
 # Installs what it needs through apt when run as root.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -12,4 +14,4 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 gcc -c -x assembler Compare/image.S -o "$work/image.o"
 ld -Ttext=0xFE00 --oformat binary -e 0 "$work/image.o" -o "$work/image.bin"
-dotnet run -c Release --project . -- --compare "$work/image.bin"
+dotnet run -c Release --project . -- --compare "$work/image.bin" "$@"

@@ -25,7 +25,7 @@ internal sealed unsafe class BlockCache : IDisposable
     private readonly PageReader _reader = new();
     private readonly Decoder[] _decoders;
     private readonly Op* _draft;
-    private readonly FlagElision _elision = new();
+    private readonly Peephole _peephole = new();
     private readonly byte* _split;
     private int _chunk = -1;
     private int _usedInChunk = ChunkBytes;
@@ -291,7 +291,7 @@ internal sealed unsafe class BlockCache : IDisposable
             byte* bytes = second >= 0 ? _split : page + at;
             _translator.Translate(_draft + ops, bits, (ulong)start, count, HasAddressPrefix(bytes, second >= 0 ? 15 : 4096 - at, bits == 64), Unlinked);
             _translator.RememberEscape(bytes);
-            _elision.Note(ops, _translator);
+            _peephole.Note(ops, _translator);
             at += _translator.Instruction.Length;
             ops += _translator.Slots;
             count++;
@@ -345,16 +345,16 @@ internal sealed unsafe class BlockCache : IDisposable
 
     private Block* Install(CpuState* s, ulong frame, long second, int start, int length, int count, int ops)
     {
-        bool elided = _elision.Apply(_draft, ops);
-        Block* b = (Block*)Reserve(BlockHeader + (ops * sizeof(Op)), elided ? ops * sizeof(nint) : 0);
+        bool changed = _peephole.Apply(_draft, ops);
+        Block* b = (Block*)Reserve(BlockHeader + (ops * sizeof(Op)), changed ? ops * sizeof(nint) : 0);
         *b = default;
         b->Ops = (Op*)((byte*)b + BlockHeader);
         // SAFETY: Reserve gave room for the header and this many ops.
         NativeMemory.Copy(_draft, b->Ops, (nuint)(ops * sizeof(Op)));
-        if (elided)
+        if (changed)
         {
             b->Plain = (nint*)((byte*)_chunks[_chunk] + _topOfChunk);
-            _elision.Plain[..ops].CopyTo(new Span<nint>(b->Plain, ops));
+            _peephole.Plain[..ops].CopyTo(new Span<nint>(b->Plain, ops));
         }
 
         b->Count = count;

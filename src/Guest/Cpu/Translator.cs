@@ -23,6 +23,7 @@ internal sealed unsafe class Translator
     private ulong _headIp;
     private bool _addressPrefix;
     private Block* _unlinked;
+    private delegate*<ConditionCode, delegate*<CpuState*, Op*, Block*>> _fusePrevious;
 
     /// <summary>The instruction being translated.</summary>
     public Instruction Instruction;
@@ -43,6 +44,14 @@ internal sealed unsafe class Translator
 
     /// <summary>The handler for when nobody sees the flags; it touches none of them. Null: there is none.</summary>
     public delegate*<CpuState*, Op*, Block*> Flagless { get; private set; }
+
+    /// <summary>
+    /// Gives the handler that does the instruction, which neither faults nor writes memory, and a conditional branch after it; null: there is none.
+    /// </summary>
+    public delegate*<ConditionCode, delegate*<CpuState*, Op*, Block*>> Fuse { get; set; }
+
+    /// <summary>Of a conditional branch: the handler that does it and the instruction before, for that one's op. Null: they stay apart.</summary>
+    public delegate*<CpuState*, Op*, Block*> FusedWithPrevious { get; private set; }
 
     /// <summary>Op slots used: 2 for a conditional branch.</summary>
     public int Slots { get; set; }
@@ -76,6 +85,9 @@ internal sealed unsafe class Translator
         EndsBlock = false;
         Flags = FlagUse.Seen;
         Flagless = null;
+        _fusePrevious = index == 0 ? null : Fuse;
+        Fuse = null;
+        FusedWithPrevious = null;
         Slots = 1;
         _headIp = headIp;
         _addressPrefix = addressPrefix;
@@ -129,6 +141,9 @@ internal sealed unsafe class Translator
         Flags = use;
         Flagless = flagless;
     }
+
+    /// <summary>Said of a conditional branch with a 64-bit instruction pointer.</summary>
+    public void FuseWithPrevious(ConditionCode condition) => FusedWithPrevious = _fusePrevious == null ? null : _fusePrevious(condition);
 
     public bool IsRegister(int operand) => Instruction.GetOpKind(operand) == OpKind.Register;
 

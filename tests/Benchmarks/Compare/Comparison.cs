@@ -7,12 +7,14 @@ public static class Comparison
 {
     private const int Rounds = 5;
 
-    public static void Run(string imageFile)
+    /// <param name="peers">Beginnings of the names of those to compare with; none: all.</param>
+    public static void Run(string imageFile, string[] peers)
     {
         byte[] image = File.ReadAllBytes(imageFile);
         OwnEngine own = new();
         string folder = Path.GetDirectoryName(Path.GetFullPath(imageFile))!;
-        IEmulator[] emulators = [own, new UnicornEngine(), ChildEmulator.Bochs(folder), ChildEmulator.Qemu(icount: true), ChildEmulator.Qemu(icount: false)];
+        IEmulator[] others = [new UnicornEngine(), ChildEmulator.Bochs(folder), ChildEmulator.Qemu(icount: true), ChildEmulator.Qemu(icount: false)];
+        IEmulator[] emulators = [own, .. others.Where(e => peers.Length == 0 || peers.Any(p => e.Name.StartsWith(p, StringComparison.OrdinalIgnoreCase)))];
 
         // Tiered compilation is over after a run or two; the others have no such thing.
         own.Run(image);

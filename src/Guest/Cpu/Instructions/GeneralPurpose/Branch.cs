@@ -232,7 +232,19 @@ internal static unsafe class Branch
         where TC : struct, ICondition
     {
         t.Op->Handler = t.Operand16 ? &JccOp<TC, Wrap16> : t.Bits == 64 ? &JccOp<TC, Wrap64> : &JccOp<TC, Wrap32>;
+        if (t.Bits == 64 && !t.Operand16)
+            t.FuseWithPrevious(t.Instruction.ConditionCode);
         return true;
+    }
+
+    /// <summary>A conditional branch of 64-bit code that is decided already.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Block* Decide(CpuState* s, Op* op, bool taken)
+    {
+        if (taken)
+            return Go(s, op, s->Rip + (ulong)op->Disp);
+        s->Rip += (ulong)op[1].Disp;
+        return Follow(s, op + 1);
     }
 
     private static Block* JccOp<TC, TW>(CpuState* s, Op* op)

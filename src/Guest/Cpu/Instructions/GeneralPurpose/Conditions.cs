@@ -9,6 +9,9 @@ namespace XenSim.Guest.Cpu.Instructions.GeneralPurpose;
 internal unsafe interface ICondition
 {
     static abstract bool Test(CpuState* s);
+
+    /// <summary>The same of the flags that <paramref name="x"/> - <paramref name="y"/> sets, all sign-extended. OF and PF are not asked for.</summary>
+    static virtual bool OfDifference(ulong x, ulong y, ulong difference) => throw new System.Diagnostics.UnreachableException();
 }
 
 // SAFETY: as above.
@@ -27,6 +30,9 @@ internal readonly unsafe struct B : ICondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => Flags.Cf(s);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool OfDifference(ulong x, ulong y, ulong difference) => x < y;
 }
 
 // SAFETY: as above.
@@ -34,6 +40,9 @@ internal readonly unsafe struct Ae : ICondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => !Flags.Cf(s);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool OfDifference(ulong x, ulong y, ulong difference) => x >= y;
 }
 
 // SAFETY: as above.
@@ -41,6 +50,9 @@ internal readonly unsafe struct E : ICondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => Flags.Zf(s);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool OfDifference(ulong x, ulong y, ulong difference) => difference == 0;
 }
 
 // SAFETY: as above.
@@ -48,6 +60,9 @@ internal readonly unsafe struct Ne : ICondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => !Flags.Zf(s);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool OfDifference(ulong x, ulong y, ulong difference) => difference != 0;
 }
 
 // SAFETY: as above.
@@ -55,6 +70,9 @@ internal readonly unsafe struct Be : ICondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => Flags.Cf(s) || Flags.Zf(s);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool OfDifference(ulong x, ulong y, ulong difference) => x <= y;
 }
 
 // SAFETY: as above.
@@ -62,6 +80,9 @@ internal readonly unsafe struct A : ICondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => !Flags.Cf(s) && !Flags.Zf(s);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool OfDifference(ulong x, ulong y, ulong difference) => x > y;
 }
 
 // SAFETY: as above.
@@ -69,6 +90,9 @@ internal readonly unsafe struct S : ICondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => Flags.Sf(s);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool OfDifference(ulong x, ulong y, ulong difference) => (long)difference < 0;
 }
 
 // SAFETY: as above.
@@ -76,6 +100,9 @@ internal readonly unsafe struct Ns : ICondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => !Flags.Sf(s);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool OfDifference(ulong x, ulong y, ulong difference) => (long)difference >= 0;
 }
 
 // SAFETY: as above.
@@ -94,6 +121,9 @@ internal readonly unsafe struct L : ICondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => Flags.Less(s);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool OfDifference(ulong x, ulong y, ulong difference) => (long)x < (long)y;
 }
 
 // SAFETY: as above.
@@ -101,6 +131,9 @@ internal readonly unsafe struct Ge : ICondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => !Flags.Less(s);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool OfDifference(ulong x, ulong y, ulong difference) => (long)x >= (long)y;
 }
 
 // SAFETY: as above.
@@ -108,6 +141,9 @@ internal readonly unsafe struct Le : ICondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => Flags.LessOrEqual(s);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool OfDifference(ulong x, ulong y, ulong difference) => (long)x <= (long)y;
 }
 
 // SAFETY: as above.
@@ -115,6 +151,9 @@ internal readonly unsafe struct G : ICondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => !Flags.LessOrEqual(s);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool OfDifference(ulong x, ulong y, ulong difference) => (long)x > (long)y;
 }
 
 /// <summary>SETcc and CMOVcc.</summary>

@@ -16,6 +16,12 @@ internal unsafe interface IBinary
     /// <summary>False for ADC and SBB, which read CF.</summary>
     static virtual bool ReplacesFlags => true;
 
+    /// <summary>SUB and CMP: the flags are those of a difference.</summary>
+    static virtual bool IsDifference => false;
+
+    /// <summary>A conditional branch often follows: SUB, CMP, AND and TEST.</summary>
+    static virtual bool Decides => false;
+
     /// <summary>The result, not extended, without a flag; not called for ADC and SBB.</summary>
     static abstract ulong Result(ulong x, ulong y);
 }
@@ -63,6 +69,10 @@ internal readonly unsafe struct Sub : IBinary
 {
     public static bool Writes => true;
 
+    public static bool IsDifference => true;
+
+    public static bool Decides => true;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Result(ulong x, ulong y) => x - y;
 
@@ -80,6 +90,10 @@ internal readonly unsafe struct Sub : IBinary
 internal readonly unsafe struct Cmp : IBinary
 {
     public static bool Writes => false;
+
+    public static bool IsDifference => true;
+
+    public static bool Decides => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Result(ulong x, ulong y) => x - y;
@@ -114,6 +128,8 @@ internal readonly unsafe struct And : IBinary
 {
     public static bool Writes => true;
 
+    public static bool Decides => true;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Result(ulong x, ulong y) => x & y;
 
@@ -131,6 +147,8 @@ internal readonly unsafe struct And : IBinary
 internal readonly unsafe struct Test : IBinary
 {
     public static bool Writes => false;
+
+    public static bool Decides => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Result(ulong x, ulong y) => x & y;
@@ -186,6 +204,9 @@ internal unsafe interface IUnary
     /// <summary>What it does with the flags when its operand is a register.</summary>
     static abstract FlagUse Flags { get; }
 
+    /// <summary>Counters count with it: a conditional branch often follows.</summary>
+    static virtual bool Decides => false;
+
     /// <summary>The result, not extended, without a flag.</summary>
     static abstract ulong Result(ulong x);
 }
@@ -194,6 +215,8 @@ internal unsafe interface IUnary
 internal readonly unsafe struct Inc : IUnary
 {
     public static FlagUse Flags => FlagUse.Seen;
+
+    public static bool Decides => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Result(ulong x) => x + 1;
@@ -212,6 +235,8 @@ internal readonly unsafe struct Inc : IUnary
 internal readonly unsafe struct Dec : IUnary
 {
     public static FlagUse Flags => FlagUse.Seen;
+
+    public static bool Decides => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Result(ulong x) => x - 1;
@@ -286,6 +311,8 @@ internal static unsafe class Integer
                 op->Handler = &RegReg<TOp, T>;
                 if (TOp.ReplacesFlags)
                     t.UsesFlags(FlagUse.Replaced, TOp.Writes ? &RegRegOnly<TOp, T> : null);
+                if (TOp.Decides && sizeof(T) != 2)
+                    t.Fuse = &CompareAndBranch.Binary<TOp, T, CompareAndBranch.FromRegister>;
             }
             else if (t.IsMemory(1))
             {
@@ -297,6 +324,8 @@ internal static unsafe class Integer
                 op->Handler = &RegImm<TOp, T>;
                 if (TOp.ReplacesFlags)
                     t.UsesFlags(FlagUse.Replaced, TOp.Writes ? &RegImmOnly<TOp, T> : null);
+                if (TOp.Decides && sizeof(T) != 2)
+                    t.Fuse = &CompareAndBranch.Binary<TOp, T, CompareAndBranch.FromImmediate>;
             }
 
             return true;
@@ -411,6 +440,8 @@ internal static unsafe class Integer
             t.Op->Dst = t.Register(0);
             t.Op->Handler = &UnaryReg<TOp, T>;
             t.UsesFlags(TOp.Flags, TOp.Flags == FlagUse.Passed ? null : &UnaryRegOnly<TOp, T>);
+            if (TOp.Decides && sizeof(T) >= 4)
+                t.Fuse = &CompareAndBranch.Unary<TOp, T>;
             return true;
         }
 

@@ -4,10 +4,10 @@ using XenSim.Guest.Tests.Support;
 namespace XenSim.Guest.Tests;
 
 /// <summary>
-/// A block does not compute flags that a later instruction of it sets again. Wherever it is left, by budget or by a fault, the state is the
-/// one of single-stepping, where every instruction is the whole of its block.
+/// A block does not compute flags that a later instruction of it sets again, and does a comparison and its branch in one. Wherever it is left, by
+/// budget, by a fault or by the branch, the state is the one of single-stepping, where every instruction is the whole of its block.
 /// </summary>
-public sealed class FlagElisionTests
+public sealed class PeepholeTests
 {
     private const ulong Code = 0x40_0000, Data = 0x50_0000, Unmapped = 0x60_0000;
     private const int Programs = 300, Length = 40;
@@ -57,6 +57,53 @@ public sealed class FlagElisionTests
         [0x48, 0x33, 0x0F], // xor (%rdi),%rcx: may fault
     ];
 
+    /// <summary>Bytes from GNU as: what a conditional branch often follows, in all sizes and both forms.</summary>
+    private static readonly byte[][] s_comparisons =
+    [
+        [0x38, 0xC8], [0x3C, 0x80], // cmp %cl,%al; cmp $0x80,%al
+        [0x66, 0x39, 0xC8], [0x66, 0x83, 0xF8, 0xFF], // cmp %cx,%ax; cmp $-1,%ax
+        [0x39, 0xC8], [0x83, 0xF8, 0x01], // cmp %ecx,%eax; cmp $1,%eax
+        [0x48, 0x39, 0xC8], [0x48, 0x83, 0xF8, 0xFF], // cmp %rcx,%rax; cmp $-1,%rax
+        [0x28, 0xC8], [0x29, 0xC8], [0x48, 0x29, 0xC8], [0x83, 0xE8, 0x01], // sub %cl,%al; sub %ecx,%eax; sub %rcx,%rax; sub $1,%eax
+        [0x20, 0xC8], [0x21, 0xC8], [0x48, 0x21, 0xC8], [0x25, 0x00, 0x00, 0x00, 0x80], // and %cl,%al; and %ecx,%eax; and %rcx,%rax; and $0x80000000,%eax
+        [0x84, 0xC0], [0xA8, 0x01], [0x85, 0xC8], [0x48, 0x85, 0xC0], // test %al,%al; test $1,%al; test %ecx,%eax; test %rax,%rax
+        [0xFF, 0xC8], [0x48, 0xFF, 0xC8], [0xFF, 0xC0], [0x48, 0xFF, 0xC0], // dec %eax; dec %rax; inc %eax; inc %rax
+    ];
+
+    private static readonly ulong[] s_corners =
+        [0, 1, 2, 0x7F, 0x80, 0x81, 0xFF, 0x7FFF, 0x8000, 0x7FFFFFFF, 0x80000000, 0x80000001, 0xFFFFFFFF, 0x100000000, 0x7FFFFFFFFFFFFFFF, 0x8000000000000000, ulong.MaxValue];
+
+    [Fact]
+    public void A_comparison_and_its_branch_in_one_do_what_the_two_do()
+    {
+        using Machine whole = Flat(), steps = Flat();
+        foreach (byte[] comparison in s_comparisons)
+        {
+            for (byte condition = 0; condition < 16; condition++)
+            {
+                // jcc over an instruction; which of the two is next is where RIP is.
+                byte[] code = [.. comparison, (byte)(0x70 + condition), 0x02, 0x89, 0xC2, 0x0F, 0x05];
+                whole.Code(Code, code);
+                steps.Code(Code, code);
+                foreach (ulong x in s_corners)
+                {
+                    foreach (ulong y in s_corners)
+                    {
+                        Start(whole, null, [x, y, 0, 0], Data);
+                        Start(steps, null, [x, y, 0, 0], Data);
+                        whole.Cpu.Run(2);
+                        steps.Cpu.Run(1);
+                        steps.Cpu.Run(1);
+                        string where = $"{Convert.ToHexStringLower(code)} of {x:x} and {y:x}";
+                        Assert.True(whole.Cpu.Rip == steps.Cpu.Rip, $"{where}: goes to {whole.Cpu.Rip:x}, stepping {steps.Cpu.Rip:x}");
+                        Assert.True(whole.Cpu.Rflags == steps.Cpu.Rflags, $"{where}: flags {whole.Cpu.Rflags:x}, stepping {steps.Cpu.Rflags:x}");
+                        Assert.True(whole.Cpu[Gpr.Rax] == steps.Cpu[Gpr.Rax], where);
+                    }
+                }
+            }
+        }
+    }
+
     [Fact]
     public void Wherever_a_block_is_left_its_flags_are_those_of_single_stepping()
     {
@@ -64,7 +111,7 @@ public sealed class FlagElisionTests
         using Machine whole = Flat(), steps = Flat();
         for (int program = 0; program < Programs; program++)
         {
-            byte[] code = [.. Enumerable.Range(0, Length).SelectMany(_ => s_instructions[random.Next(s_instructions.Length)]), 0x0F, 0x05];
+            byte[] code = [.. Enumerable.Range(0, Length).SelectMany(_ => Next(random)), 0x0F, 0x05];
             ulong target = random.Next(4) == 0 ? Unmapped : Data + 0x100;
             ulong[] registers = [(ulong)random.NextInt64(), (ulong)random.NextInt64(), (ulong)random.NextInt64(), (ulong)random.NextInt64()];
             Start(whole, code, registers, target);
@@ -85,6 +132,16 @@ public sealed class FlagElisionTests
                     break;
             }
         }
+    }
+
+    /// <summary>One instruction, now and then after a comparison or under a conditional branch over it.</summary>
+    private static byte[] Next(Random random)
+    {
+        byte[] instruction = s_instructions[random.Next(s_instructions.Length)];
+        if (random.Next(4) != 0)
+            return instruction;
+        byte[] comparison = random.Next(2) == 0 ? s_comparisons[random.Next(s_comparisons.Length)] : [];
+        return [.. comparison, (byte)(0x70 + random.Next(16)), (byte)instruction.Length, .. instruction];
     }
 
     private static void Start(Machine m, byte[]? code, ulong[] registers, ulong target)

@@ -1,25 +1,29 @@
 namespace XenSim.Guest.Cpu;
 
 /// <summary>
-/// Spares a block the flags that nobody sees: those that a later instruction of it sets again before any looks at them, faults or leaves.
-/// What may be left between any two of its instructions (a copy cut short by the budget) has the handlers of before.
+/// Spares a block what nobody sees: flags that a later instruction of it sets again before any looks at them, faults or leaves; and the way from a
+/// comparison to the conditional branch after it. What may be left between any two of its instructions (a copy cut short by the budget) has the
+/// handlers of before.
 /// </summary>
 // SAFETY: ops are the caller's draft, with as many slots as it says.
-internal sealed unsafe class FlagElision
+internal sealed unsafe class Peephole
 {
     private const int Slots = BlockCache.MaxInstructions + 4;
     private readonly FlagUse[] _uses = new FlagUse[Slots];
     private readonly nint[] _flagless = new nint[Slots];
     private readonly nint[] _plain = new nint[Slots];
+    private nint _fused;
+    private int _fusedSlot;
 
     /// <summary>After <see cref="Apply"/>: the handlers that the ops had.</summary>
     public ReadOnlySpan<nint> Plain => _plain;
 
-    /// <summary>Takes down what the instruction just translated does with flags.</summary>
+    /// <summary>Takes down what the instruction just translated does with flags, and whether it goes in one with the one before.</summary>
     /// <param name="slot">Its first.</param>
     public void Note(int slot, Translator t)
     {
         (_uses[slot], _flagless[slot]) = (t.Flags, (nint)t.Flagless);
+        (_fused, _fusedSlot) = ((nint)t.FusedWithPrevious, slot - 1);
         // A second slot is a link; the slot after the last is the end of the block.
         (_uses[slot + 1], _flagless[slot + 1]) = (FlagUse.Seen, 0);
         (_uses[slot + 2], _flagless[slot + 2]) = (FlagUse.Seen, 0);
@@ -43,6 +47,10 @@ internal sealed unsafe class FlagElision
             seen = use == FlagUse.Seen || (seen && use == FlagUse.Passed);
         }
 
-        return any;
+        // A branch is the last instruction of its block.
+        if (_fused == 0)
+            return any;
+        ops[_fusedSlot].Handler = (delegate*<CpuState*, Op*, Block*>)_fused;
+        return true;
     }
 }
