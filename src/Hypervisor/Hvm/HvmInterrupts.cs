@@ -62,11 +62,15 @@ internal static class HvmInterrupts
         return source != Source.None && !IsBlocked(v, source, vector);
     }
 
-    /// <summary>hvm_assert_evtchn_irq: an event channel of this vCPU has become pending.</summary>
+    /// <summary>hvm_assert_evtchn_irq: an event channel of this vCPU has become pending. An APIC that is off is told when it comes on.</summary>
+    /// <remarks>RELEASE-4.17.7 xen/arch/x86/hvm/irq.c; 4.17.0 set the request in an APIC that was off, and Linux complained of it.</remarks>
     public static void AssertEventChannel(Vcpu v)
     {
         if (v.EvtchnUpcallVector != 0)
-            v.Apic!.SetIrq(v.EvtchnUpcallVector, level: false);
+        {
+            if (v.Apic!.IsReady)
+                v.Apic.SetIrq(v.EvtchnUpcallVector, level: false);
+        }
         else if (IsVectorCallback(v.Domain))
             v.Kick();
         else if (v.Id == 0)

@@ -79,12 +79,12 @@ public static class HvmVcpuState
         d.Shutdown((uint)ShutdownReason.poweroff);
     }
 
-    /// <summary>hvm_latch_shinfo_size: shared_info takes the layout of the mode in which the guest makes its page or names its callback.</summary>
+    /// <summary>hvm_latch_shinfo_size: shared_info takes the layout of the mode in which the guest makes its page or names its callback, and gets its wall clock (4.0: if the layout changes).</summary>
     internal static void LatchSharedInfoSize(Domain d, Vcpu caller)
     {
         bool is32 = d.SharedInfo.Layout == SharedInfoLayout.X32;
         bool wanted = HvmHypercallRules.LatchShinfoSize(is32, caller.Domain == d, HvmHypercallRules.Mode(caller.Cpu));
-        if (wanted == is32 || !d.IsHvm)
+        if (!d.IsHvm || caller.Domain != d || (wanted == is32 && d.Xen.Profile.Release == XenRelease.V4_0))
             return;
         d.SharedInfo.Layout = wanted ? SharedInfoLayout.X32 : SharedInfoLayout.X64;
         GuestTime.UpdateWallClock(d);

@@ -301,7 +301,13 @@ internal sealed partial class LocalApic
         Set(Spurious, value & 0x3FF);
         IsSoftwareDisabled = (value & SoftwareEnable) == 0;
         if (!IsSoftwareDisabled)
+        {
+            // An event that came while it was off, see hvm_assert_evtchn_irq.
+            if (_vcpu.EvtchnUpcallVector != 0 && _vcpu.VcpuInfo.Exists && _vcpu.VcpuInfo.UpcallPending)
+                SetIrq(_vcpu.EvtchnUpcallVector, level: false);
             return;
+        }
+
         for (uint lvt = LvtTimer; lvt <= LvtError; lvt += 0x10)
             Set(lvt, Get(lvt) | Masked);
     }
