@@ -79,7 +79,7 @@ public sealed class PageCountAudit(Domain domain)
             if ((entry & Pte.Present) == 0)
                 continue;
             Mfn mfn = new(Pte.FrameOf(entry));
-            if (level == 1 && HasMapped(mfn))
+            if (level == 1 && (HasMapped(mfn) || IsForeign(mfn)))
             {
                 CountMapping(entry, mfn);
                 continue;
@@ -141,6 +141,18 @@ public sealed class PageCountAudit(Domain domain)
         }
 
         return false;
+    }
+
+    /// <summary>
+    /// A frame of another domain that this one may map by its right over that; the other's audit counts it. Or one that Xen had lent and took back while it
+    /// was mapped (4.0's status frames).
+    /// </summary>
+    private bool IsForeign(Mfn mfn)
+    {
+        if (_owned.Contains(mfn.Value) || !domain.Xen.Frames.IsValid(mfn))
+            return false;
+        DomainId owner = new(domain.Xen.Frames[mfn].Owner);
+        return owner == DomainId.Xen || (domain.Xen.FindDomain(owner) is { } other && domain.IsPrivilegedFor(other));
     }
 
     private void CountMapping(ulong entry, Mfn mfn)

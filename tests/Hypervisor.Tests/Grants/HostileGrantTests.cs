@@ -14,6 +14,7 @@ namespace XenSim.Hypervisor.Tests.GrantTables;
 public sealed class HostileGrantTests
 {
     private const int Steps = 800;
+    private const int LongSteps = 200_000;
 
     [Theory]
     [InlineData(XenRelease.V4_17, 64, 1)]
@@ -23,15 +24,40 @@ public sealed class HostileGrantTests
     [InlineData(XenRelease.V4_0, 32, 5)]
     public void Counts_hold_whatever_is_granted(XenRelease release, int bits, int seed)
     {
+        HashSet<string> succeeded = Attack(release, bits, seed, Steps, auditEvery: 1);
+
+        // A generator whose calls are all refused shows nothing.
+        Assert.All<string>(["map", "unmap", "copy", "transfer", "set_version", "update_va_mapping", "foreign_update", "foreign_va", "foreign_mmuext"], name => Assert.Contains(name, succeeded));
+    }
+
+    /// <summary>The same for as long as one has patience, with an audit after every twentieth step.</summary>
+    [Theory(Explicit = true)]
+    [InlineData(XenRelease.V4_17, 64, 1000)]
+    [InlineData(XenRelease.V4_17, 32, 2000)]
+    [InlineData(XenRelease.V4_0, 64, 3000)]
+    [InlineData(XenRelease.V4_0, 32, 4000)]
+    public void Counts_hold_in_a_long_run(XenRelease release, int bits, int firstSeed)
+    {
+        const int each = 2000;
+        for (int i = 0; i < LongSteps / each; i++)
+            Attack(release, bits, firstSeed + i, each, auditEvery: 20);
+    }
+
+    /// <summary>The kinds of steps that succeeded. The second kernel may do to the first what a stub domain may to its target.</summary>
+    private static HashSet<string> Attack(XenRelease release, int bits, int seed, int steps, int auditEvery)
+    {
         using GrantPair pair = new(release, bits);
+
+        // XEN_DOMCTL_set_target takes hardware guests only; the right over a PV one is the same.
+        pair.User.Domain.Target = pair.Granter.Domain;
         Attackers attackers = new(pair, seed);
         HashSet<string> succeeded = [];
-        for (int step = 0; step < Steps; step++)
+        for (int step = 0; step < steps; step++)
         {
             (string what, bool good) = attackers.Step();
             if (good)
                 succeeded.Add(what.Split(' ')[0]);
-            foreach (Domain d in pair.Xen.Domains.Where(d => d.Id != DomainId.Dom0))
+            foreach (Domain d in pair.Xen.Domains.Where(d => d.Id != DomainId.Dom0 && step % auditEvery == 0))
             {
                 string? wrong = new PageCountAudit(d).Check();
                 Assert.True(wrong is null, $"seed {seed}, step {step}, after {what}: {d.Id}: {wrong}");
@@ -41,13 +67,11 @@ public sealed class HostileGrantTests
                 break;
         }
 
-        // A generator whose calls are all refused shows nothing.
-        Assert.All<string>(["map", "unmap", "copy", "transfer", "set_version", "update_va_mapping"], name => Assert.Contains(name, succeeded));
-
         // Whichever dies first: in the end nothing is left, of neither.
         foreach (Domain d in new[] { pair.User.Domain, pair.Granter.Domain })
             Assert.Equal(XenErrno.None, pair.Host.Domctl(DomctlCommand.destroydomain, d.Id, new DomctlMaxMem()));
         Assert.Single(pair.Xen.Domains);
+        return succeeded;
     }
 
     /// <summary>Their arguments lie in memory of the test's: they may unmap what they stand on.</summary>
@@ -68,7 +92,7 @@ public sealed class HostileGrantTests
                 guest.Vcpu.Call.Memory = _memory;
         }
 
-        public (string What, bool Good) Step() => _random.Next(16) switch
+        public (string What, bool Good) Step() => _random.Next(20) switch
         {
             0 or 1 or 2 => WriteEntry(),
             3 or 4 or 5 or 6 => Map(),
@@ -77,6 +101,9 @@ public sealed class HostileGrantTests
             12 => Transfer(),
             13 => SetVersion(),
             14 => Remap(),
+            15 or 16 => ForeignUpdate(),
+            17 => ForeignVa(),
+            18 => ForeignReserve(),
             _ => Reserve(),
         };
 
@@ -196,6 +223,50 @@ public sealed class HostileGrantTests
                 ? _guests[g].Call(HypercallNumber.update_va_mapping, va, entry, 0)
                 : _guests[g].Call(HypercallNumber.update_va_mapping, va, (uint)entry, entry >> 32, 0);
             return ($"update_va_mapping {_guests[g].Domain.Id} {va:x} {entry:x} = {result}", result == 0);
+        }
+
+        /// <summary>The second writes entries that name frames of the first, or writes into the first's tables; now and then the first tries the same.</summary>
+        private (string, bool) ForeignUpdate()
+        {
+            int g = _random.Next(8) == 0 ? 0 : 1;
+            DirectCalls mine = _guests[g], other = _guests[1 - g];
+            bool inTheirs = _random.Next(3) == 0;
+            DirectCalls tables = inTheirs ? other : mine;
+            ulong ptr = (tables.Frames[_random.Next(2, 5)].Value << 12) + ((ulong)_random.Next(8, 40) * 8);
+            ulong val = _random.Next(4) == 0 ? 0 : Pte.Make(Frame(_guests[Any()]).Value, _random.Next(2) == 0 ? 0x67u : 0x25u);
+            ulong foreign = other.Domain.Id.Value | (inTheirs ? (other.Domain.Id.Value + 1UL) << 16 : 0);
+            _memory.TryWriteStruct(new VirtualAddress(Arguments), new MmuUpdate { Ptr = ptr, Val = val });
+            long result = mine.Call(HypercallNumber.mmu_update, Arguments, 1, 0, foreign);
+            return ($"foreign_update {mine.Domain.Id} {foreign:x} {ptr:x} {val:x} = {result}", result == 0);
+        }
+
+        private (string, bool) ForeignVa()
+        {
+            DirectCalls mine = _guests[1], other = _guests[0];
+            ulong va = Place(), entry = Pte.Make(Frame(other).Value, _random.Next(2) == 0 ? 0x67u : 0x25u);
+            long result = mine.Abi == Abi.X64
+                ? mine.Call(HypercallNumber.update_va_mapping_otherdomain, va, entry, 0, other.Domain.Id.Value)
+                : mine.Call(HypercallNumber.update_va_mapping_otherdomain, va, (uint)entry, entry >> 32, 0, other.Domain.Id.Value);
+            return ($"foreign_va {va:x} {entry:x} = {result}", result == 0);
+        }
+
+        /// <summary>Memory of the first is given and taken by the second, and its tables are pinned.</summary>
+        private (string, bool) ForeignReserve()
+        {
+            DirectCalls mine = _guests[1], other = _guests[0];
+            if (_random.Next(2) == 0)
+            {
+                uint[] commands = [0, 1, 4, 4, 16];
+                MmuextOp op = new() { Cmd = commands[_random.Next(commands.Length)], Arg1 = Frame(other).Value };
+                _memory.TryWriteRecord(new VirtualAddress(Arguments), mine.Abi, op);
+                long pinned = mine.Call(HypercallNumber.mmuext_op, Arguments, 1, 0, other.Domain.Id.Value);
+                return ($"foreign_mmuext {op.Cmd} {op.Arg1:x} = {pinned}", pinned == 0);
+            }
+
+            MemoryOpCommand command = _random.Next(2) == 0 ? MemoryOpCommand.decrease_reservation : MemoryOpCommand.increase_reservation;
+            _memory.TryWriteLong(new VirtualAddress(More), mine.Abi, other.Frames[_random.Next(9, 16)].Value);
+            _memory.TryWriteRecord(new VirtualAddress(Arguments), mine.Abi, new MemoryReservation { ExtentStart = More, NrExtents = 1, Domid = other.Domain.Id.Value });
+            return ($"foreign_reserve {command}", mine.Call(HypercallNumber.memory_op, (ulong)command, Arguments) == 1);
         }
 
         private (string, bool) Reserve()
