@@ -15,6 +15,8 @@ public sealed unsafe class PhysicalMemory : IDisposable
     private readonly List<int> _touched = [];
     private readonly List<nint> _processors = [];
     private readonly byte* _zero;
+    private nint[] _pagesOfTouched = [];
+    private MemorySnapshot? _last;
     private Frame* _frames;
 
     /// <param name="frameCount">Size. Unit: frames of 4096 bytes.</param>
@@ -113,18 +115,19 @@ public sealed unsafe class PhysicalMemory : IDisposable
     /// </summary>
     public MemorySnapshot Capture()
     {
-        int[] frames = [.. _touched];
-        nint[] pages = new nint[frames.Length];
+        ReadOnlySpan<int> frames = CollectionsMarshal.AsSpan(_touched);
+        if (_pagesOfTouched.Length < frames.Length)
+            _pagesOfTouched = new nint[_touched.Capacity];
         for (int i = 0; i < frames.Length; i++)
         {
             // SAFETY: touched frames are below FrameCount and hold a page.
             Page* page = _frames[frames[i]].Page;
             page->References++;
-            pages[i] = (nint)page;
+            _pagesOfTouched[i] = (nint)page;
         }
 
         ForgetTranslations();
-        return new MemorySnapshot(this, frames, pages);
+        return _last = MemorySnapshot.Of(this, frames, _pagesOfTouched.AsSpan(0, frames.Length), _last);
     }
 
     /// <summary>Drops every cached translation of every vCPU, the latched PAE directory pointers excepted: what a capture does.</summary>
@@ -150,7 +153,7 @@ public sealed unsafe class PhysicalMemory : IDisposable
         }
 
         for (int i = 0; i < snapshot.Frames.Length; i++)
-            ((Page*)snapshot.Pages[i])->References++;
+            ((Page*)snapshot.Page(i))->References++;
         foreach (int f in _touched)
         {
             _pool.Release(_frames[f].Page);
@@ -162,7 +165,7 @@ public sealed unsafe class PhysicalMemory : IDisposable
         for (int i = 0; i < snapshot.Frames.Length; i++)
         {
             int f = snapshot.Frames[i];
-            _frames[f].Page = (Page*)snapshot.Pages[i];
+            _frames[f].Page = (Page*)snapshot.Page(i);
             _frames[f].Data = _frames[f].Page->Data;
             _touched.Add(f);
         }

@@ -10,6 +10,9 @@ public sealed partial class DebugSession
     /// <summary>How far back the call is looked for first, by what such distances grow, and which are too long. Unit: ticks.</summary>
     private const long FirstWindow = 1000, WindowGrowth = 16, LongestWindow = 1 << 20;
 
+    /// <summary>What a function that takes its arguments off the stack itself (RET n) may have had. Unit: bytes.</summary>
+    private const ulong MostArguments = 4096;
+
     /// <summary>Which events steps of a granularity stop at.</summary>
     private interface IEventSteps
     {
@@ -119,10 +122,12 @@ public sealed partial class DebugSession
             new StepEnd(null, (v, _) => IsSame(v, id) && Array.IndexOf(calls, v.Cpu.LinearRip) >= 0 && v.Cpu[Gpr.Rsp] == stack) { Addresses = calls }, Direction.Backward, stop);
     }
 
-    /// <summary>Instruction by instruction until this function has returned.</summary>
+    /// <summary>To where the stack says that this function returns; where it does not say, instruction by instruction until it has returned.</summary>
     private StopReport FinishFunction(Vcpu vcpu, CancellationToken stop)
     {
         VcpuId id = new(vcpu.Domain.Id, vcpu.Id);
+        if (Inspect.CallerOf(vcpu) is { } caller)
+            return Advance(new StepEnd(null, (v, _) => IsSame(v, id) && v.Cpu.LinearRip == caller.Address && v.Cpu[Gpr.Rsp] - caller.Stack <= MostArguments) { Addresses = [caller.Address] }, Direction.Forward, stop);
         FunctionWalk walk = new(Inspect);
         walk.See(vcpu, Position);
         bool HasReturned(Vcpu v, Position p)
@@ -136,11 +141,20 @@ public sealed partial class DebugSession
         return Advance(new StepEnd(null, HasReturned, EveryInstruction: true), Direction.Forward, stop);
     }
 
-    /// <summary>Back to the call that led into this function: windows of history, each walked forwards to see which calls are open at its end.</summary>
+    /// <summary>
+    /// Back to the call that led into this function: the last one at the place that the stack names. Where it names none: windows of history, each walked forwards to
+    /// see which calls are open at its end.
+    /// </summary>
     private StopReport GoBackToCall(Vcpu vcpu, CancellationToken stop)
     {
         Position origin = Position;
         VcpuId id = new(vcpu.Domain.Id, vcpu.Id);
+        if (Inspect.CallerOf(vcpu) is { } caller && Disassembly.CallsEndingAt(Inspect, vcpu, caller.Address).ToArray() is { Length: > 0 } made)
+        {
+            return Advance(
+                new StepEnd(null, (v, _) => IsSame(v, id) && Array.IndexOf(made, v.Cpu.LinearRip) >= 0 && v.Cpu[Gpr.Rsp] == caller.Stack) { Addresses = made }, Direction.Backward, stop);
+        }
+
         for (long window = FirstWindow; ; window *= WindowGrowth)
         {
             Position from = _history.GoBackBy(origin, window);

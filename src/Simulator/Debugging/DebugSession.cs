@@ -19,8 +19,9 @@ public sealed partial class DebugSession : IDisposable
         Options = options;
         Settings = settings ?? new DebugSettings();
         _history = new History(options, Settings);
-        Inspect = new Inspector(() => _history.Current.Session) { Symbols = GuestSymbols.Of(options) };
+        Inspect = new Inspector(() => _history.Current.Session) { Symbols = GuestSymbols.Of(options), Unwinding = () => OrcTable.Of(options) };
         Report = new StopReport(StopReason.Start, Position.Start);
+        _history.Journal.Passed = Follow;
     }
 
     /// <summary>What was changed from outside in the session that is to be followed, before it begins: a recording's.</summary>
@@ -109,6 +110,7 @@ public sealed partial class DebugSession : IDisposable
     {
         if (!CanChange)
             return "the state can be changed only where a vCPU is about to run: step to an instruction first";
+        _shown = Math.Min(_shown, Position.Event);
         return _history.Change(change);
     }
 
@@ -163,6 +165,8 @@ public sealed partial class DebugSession : IDisposable
             Position from = end.EveryInstruction && window < LongestWindow ? _history.GoBackBy(before, window) : _history.GoBackBefore(before);
             if (from >= before)
                 continue;
+            if (window == 1 && IsStepBefore(end, breakpoints, from, before))
+                return Arrived(StopReason.Step);
             StopWatcher watcher = Watcher(breakpoints, counts: false);
             watcher.Begin(Inspect.Running);
             LastStopGoal goal = new(end, watcher, from, before, before != origin, both.Token);
@@ -184,6 +188,11 @@ public sealed partial class DebugSession : IDisposable
             return GoTo(earliest, StopReason.Step);
         return end.EveryInstruction && _history.FirstInstruction is { } first ? GoTo(first, StopReason.BeginOfHistory) : ToBegin();
     }
+
+    /// <summary>One instruction back, most often: it is held there already, nothing lies between, and nothing else is looked for.</summary>
+    private bool IsStepBefore(StepEnd end, IReadOnlyList<Breakpoint> breakpoints, Position from, Position before)
+        => from == before with { Instruction = before.Instruction - 1 } && !from.InEvent && end is { Event: null, EveryInstruction: true, Boundary: { } counts }
+            && !breakpoints.Any(b => b.Enabled) && Inspect.Running is { } vcpu && counts(vcpu, from);
 
     private JournalEntry? LastEvent(Func<JournalEntry, bool> wanted, Position before)
     {

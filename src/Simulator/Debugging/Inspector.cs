@@ -25,6 +25,17 @@ public sealed class Inspector(Func<BootSession> boot)
     /// <summary>Names of the guest's addresses.</summary>
     public Symbols Symbols { get; internal set; } = Symbols.None;
 
+    /// <summary>Linux' unwinding table of the guest's kernel.</summary>
+    internal Func<OrcTable?> Unwinding { get; set; } = () => null;
+
+    private GuestStack Frames => field ??= new GuestStack(this, () => Unwinding());
+
+    /// <summary>The functions of a guest that are open, innermost first; what is a guess says so.</summary>
+    public IReadOnlyList<GuestFrame> StackOf(Vcpu vcpu) => Frames.Of(vcpu);
+
+    /// <summary>The caller of the function that a vCPU is in; null: there is none that is sure.</summary>
+    internal GuestFrame? CallerOf(Vcpu vcpu) => Frames.CallerOf(vcpu);
+
     /// <summary>The vCPU that runs, or whose exit is being handled.</summary>
     public Vcpu? Running => Xen.Scheduler.Running;
 

@@ -36,6 +36,9 @@ internal sealed class Journal
 {
     private readonly List<JournalEntry> _entries = [];
 
+    /// <summary>Told of every event that the session comes by, on the session's thread.</summary>
+    public Action<JournalEntry>? Passed { get; set; }
+
     /// <summary>Events known.</summary>
     public int Count => _entries.Count;
 
@@ -56,12 +59,14 @@ internal sealed class Journal
             JournalEntry known = _entries[(int)e.Sequence];
             if (known.Position != position || known.Event.GetType() != e.Event.GetType() || known.VirtualNanoseconds != e.VirtualNanoseconds)
                 throw new InvalidOperationException($"event {e.Sequence} was {known.Event} at {known.Position} and is {e.Event} at {position} when run again");
+            Passed?.Invoke(known);
             return known;
         }
 
         CallFrame? open = Count > 0 ? _entries[^1].StackAfter : null;
         JournalEntry entry = new(e.Event, e.VirtualNanoseconds, position, Next(open, e.Event, e.Sequence), vcpu);
         _entries.Add(entry);
+        Passed?.Invoke(entry);
         return entry;
     }
 

@@ -105,6 +105,31 @@ public sealed class LinuxTimeTravelTests(ITestOutputHelper output)
         }
     }
 
+    [Fact(Explicit = true)]
+    public void Linux_own_trace_of_a_panic_is_the_stack_that_bt_shows()
+    {
+        // Without a ramdisk there is no root file system. What Linux prints of its stack is the witness: "name+0xoffset/0xsize", guesses of its own with a "?".
+        using DebugSession debug = Linux(Everything, ramdisk: false);
+        debug.Breakpoints.Add(new EventPoint(EventKind.Console, null, "Call Trace:"));
+        Assert.Equal(StopReason.Breakpoint, debug.Go().Reason);
+        ulong[] stack = [.. debug.Inspect.StackOf(debug.Inspect.Running!).Select(f => f.Address)];
+        debug.Go();
+        string[] trace = [.. ConsoleOf(debug).Split("Call Trace:")[1].Split("</TASK>")[0].Split('\n').Where(l => l.Contains("+0x", StringComparison.Ordinal) && !l.Contains("] ? ", StringComparison.Ordinal) && !l.Contains("  ? ", StringComparison.Ordinal))];
+        Assert.True(trace.Length >= 5, ConsoleOf(debug));
+        output.WriteLine(string.Join('\n', trace.Zip(stack[^trace.Length..], (t, a) => $"0x{a:x} {t.Trim()}")));
+
+        // Address less offset is where a function begins. Those outside init are aligned to 16 bytes, and there are three of them: panic, kernel_init, ret_from_fork.
+        (ulong Address, string Line)[] both = [.. stack[^trace.Length..].Zip(trace)];
+        int begins = both.Count(b => (b.Address - OffsetIn(b.Line)) % 16 == 0);
+        Assert.True(begins >= 3, $"{begins} of {trace.Length} addresses lead to where a function may begin");
+    }
+
+    private static ulong OffsetIn(string line)
+    {
+        string offset = line[(line.IndexOf("+0x", StringComparison.Ordinal) + 3)..];
+        return ulong.Parse(offset[..offset.IndexOf('/', StringComparison.Ordinal)], System.Globalization.NumberStyles.AllowHexSpecifier, System.Globalization.CultureInfo.InvariantCulture);
+    }
+
     private static TimeSpan Least(TimeSpan a, TimeSpan b) => a < b ? a : b;
 
     private static TimeSpan Boot(DebugSettings settings, out DebugSession debug)
@@ -115,10 +140,10 @@ public sealed class LinuxTimeTravelTests(ITestOutputHelper output)
         return Process.GetCurrentProcess().TotalProcessorTime - start;
     }
 
-    private static DebugSession Linux(long instructions, DebugSettings? settings = null)
+    private static DebugSession Linux(long instructions, DebugSettings? settings = null, bool ramdisk = true)
     {
-        string kernel = Path.Combine(FetchedGuests.Folder, "vmlinuz-6.1-amd64"), ramdisk = Path.Combine(FetchedGuests.Folder, "initramfs.gz");
-        if (!File.Exists(kernel) || !File.Exists(ramdisk))
+        string kernel = Path.Combine(FetchedGuests.Folder, "vmlinuz-6.1-amd64"), initramfs = Path.Combine(FetchedGuests.Folder, "initramfs.gz");
+        if (!File.Exists(kernel) || !File.Exists(initramfs))
         {
             Assert.False(FetchedGuests.AreRequired, "Linux has not been fetched");
             Assert.Skip("Linux has not been fetched: scenarios/guests/get.sh");
@@ -130,7 +155,7 @@ public sealed class LinuxTimeTravelTests(ITestOutputHelper output)
                 Guest = new GuestSpec
                 {
                     Kernel = new NamedBytes("vmlinuz-6.1-amd64", File.ReadAllBytes(kernel)),
-                    Ramdisk = new NamedBytes("initramfs.gz", File.ReadAllBytes(ramdisk)),
+                    Ramdisk = ramdisk ? new NamedBytes("initramfs.gz", File.ReadAllBytes(initramfs)) : null,
                     CommandLine = "console=hvc0 earlyprintk=xen panic=1",
                     MemoryMiB = 256,
                     Name = "linux",

@@ -169,8 +169,7 @@ internal sealed partial class DapServer
         }
 
         Position before = Debug.Position;
-        string said = connection.Interruptibly(token => _prompt!.Execute(text, _shown, token), stepping: true, stop);
-        _shown = Math.Max(_shown, Debug.EventCount);
+        string said = connection.Interruptibly(token => _prompt!.Execute(text, token), stepping: true, stop);
         if (Debug.Position != before)
         {
             Forget();

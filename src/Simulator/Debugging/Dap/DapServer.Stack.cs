@@ -93,9 +93,9 @@ internal sealed partial class DapServer
         }
     }
 
-    /// <summary>Guests keep no frame pointers that one could rely on: the innermost only.</summary>
-    private IEnumerable<Frame> GuestFrames(Vcpu v)
-        => [new Frame(Debug.Inspect.Symbols.Describe(v.Cpu.LinearRip) ?? Hex(v.Cpu.LinearRip), null, v.Cpu.LinearRip, null, new VcpuId(v.Domain.Id, v.Id))];
+    /// <summary>The innermost has the vCPU's registers; of its callers what is known is where they go on.</summary>
+    private IEnumerable<Frame> GuestFrames(Vcpu v) => Debug.Inspect.StackOf(v).Select((f, i) => new Frame(
+        (f.IsGuess ? "? " : "") + (Debug.Inspect.Symbols.Describe(f.Address) ?? Hex(f.Address)), null, f.Address, null, i == 0 ? new VcpuId(v.Domain.Id, v.Id) : null));
 
     private JsonObject Describe(Frame f)
     {

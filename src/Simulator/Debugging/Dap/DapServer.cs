@@ -18,7 +18,6 @@ internal sealed partial class DapServer(DapConnection connection, Func<IReadOnly
     private StageDocument? _document;
     private DapArguments? _launch;
     private (Func<CancellationToken, StopReport> Run, bool Stepping)? _run;
-    private long _shown;
     private bool _leaves;
     private bool _toldEnd;
 
@@ -152,6 +151,7 @@ internal sealed partial class DapServer(DapConnection connection, Func<IReadOnly
         if (_debug is not null)
             throw new DapRefusal("something is being debugged already");
         _debug = open([a.Required("program"), .. a.Texts("args")]);
+        _debug.GuestPrints = bytes => Say(System.Text.Encoding.Latin1.GetString(bytes), "stdout");
         _launch = a;
         _prompt = new EmbeddedPrompt(_debug, mayUseFiles: true);
         _document = new StageDocument(_debug.Options.Path, _debug.Options.Release);
@@ -178,7 +178,7 @@ internal sealed partial class DapServer(DapConnection connection, Func<IReadOnly
         _run = null;
         Debug.GoToStart();
         Forget();
-        _shown = 0;
+        Debug.ShowConsoleAgain();
         return null;
     }
 
@@ -218,7 +218,6 @@ internal sealed partial class DapServer(DapConnection connection, Func<IReadOnly
     {
         StopReport report = connection.Interruptibly(run.Run, run.Stepping, stop);
         Forget();
-        ShowConsole();
         // A request came in between: it is answered, and the run goes on.
         if (report.Reason == StopReason.Interrupted && connection.HasRequest && !run.Stepping)
             return;
@@ -273,16 +272,6 @@ internal sealed partial class DapServer(DapConnection connection, Func<IReadOnly
         SessionOutcome? outcome = Debug.Report.Outcome;
         connection.Tell("exited", new JsonObject { ["exitCode"] = outcome is null ? 0 : (int)Commands.BootRun.CodeFor(outcome) });
         connection.Tell("terminated");
-    }
-
-    /// <summary>What the guest has printed since; once shown it is not shown again when it is run again.</summary>
-    private void ShowConsole()
-    {
-        for (; _shown < Debug.EventCount; _shown++)
-        {
-            if (Debug.EventAt(_shown).Event is ConsoleOutput output && output.Domain == Debug.Inspect.Session.Subject)
-                Say(System.Text.Encoding.Latin1.GetString(output.Bytes), "stdout");
-        }
     }
 
     private void Say(string text, string category) => connection.Tell("output", new JsonObject { ["category"] = category, ["output"] = text });

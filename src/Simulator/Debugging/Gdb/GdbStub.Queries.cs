@@ -75,8 +75,7 @@ internal sealed partial class GdbStub
         if (rest.Length < 2 || rest[0] != ',' || !GdbText.TryBytes(rest.AsSpan(1), out byte[] bytes))
             return Invalid;
         string command = Encoding.UTF8.GetString(bytes).Trim();
-        string output = ChooseSpace(command) ?? connection.Interruptibly(token => prompt.Execute(command, _shown, token), stop);
-        _shown = Math.Max(_shown, debug.EventCount);
+        string output = ChooseSpace(command) ?? connection.Interruptibly(token => prompt.Execute(command, token), stop);
         if (output.Length > LongestOutput)
             output = output[..LongestOutput] + "…\n";
         Print(Encoding.UTF8.GetBytes(output));

@@ -14,7 +14,6 @@ internal sealed partial class GdbStub
     private const string Interrupted = "T02", Trapped = "T05";
 
     private readonly Dictionary<(char Kind, ulong Address, ulong Length), Breakpoint> _inserted = [];
-    private long _shown = debug.EventCount;
 
     /// <summary>To the guest's first instruction, which is where gdb's history begins: before it there is no vCPU.</summary>
     public static StopReport GoToEntry(DebugSession debug) => debug.GoToInstruction(0);
@@ -22,7 +21,7 @@ internal sealed partial class GdbStub
     private void GoToEntry()
     {
         GoToEntry(debug);
-        _shown = debug.EventCount;
+        debug.ShowConsoleAgain();
     }
 
     /// <summary><c>Z kind,address,length</c>: 0 and 1 execution, 2 write, 3 read, 4 both.</summary>
@@ -119,7 +118,6 @@ internal sealed partial class GdbStub
         bool backward = report.Position < origin;
         if (report.Reason == StopReason.BeginOfHistory || (backward && report.Hit.Count == 0 && debug.Inspect.Running is null && debug.Position.Instruction == 0))
             report = GoToEntry(debug) with { Reason = StopReason.BeginOfHistory };
-        ShowConsole();
         return StopReply(report);
     }
 
@@ -191,15 +189,5 @@ internal sealed partial class GdbStub
         }
 
         return "";
-    }
-
-    /// <summary>What the guest has printed since it was last shown; what was once shown is not shown again when it is run again.</summary>
-    private void ShowConsole()
-    {
-        for (; _shown < debug.EventCount; _shown++)
-        {
-            if (debug.EventAt(_shown).Event is ConsoleOutput output && output.Domain == debug.Inspect.Session.Subject)
-                Print(output.Bytes);
-        }
     }
 }

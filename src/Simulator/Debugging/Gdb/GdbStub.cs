@@ -36,6 +36,7 @@ internal sealed partial class GdbStub(DebugSession debug, GdbConnection connecti
     /// <summary>Until the client detaches, kills or is gone.</summary>
     public void Serve()
     {
+        debug.GuestPrints = bytes => Print(bytes);
         while (!_leaves && connection.Receive(stop) is { } packet)
         {
             if (Answer(packet) is { } answer)
@@ -44,6 +45,7 @@ internal sealed partial class GdbStub(DebugSession debug, GdbConnection connecti
                 connection.Acknowledges = false;
         }
 
+        debug.GuestPrints = null;
         connection.Leave();
         RemoveBreakpoints();
     }

@@ -4,14 +4,14 @@ namespace XenSim.Simulator.Debugging.Prompt;
 public sealed class DebugPrompt
 {
     private readonly PromptState _state;
+    private readonly bool _showsConsole;
 
-    public DebugPrompt(DebugSession debug, TextWriter output, CancellationToken stop) => _state = new PromptState(debug, output, stop);
+    /// <param name="showsConsole">Shows what the guest prints while a command runs it; false: whoever the prompt is part of does.</param>
+    public DebugPrompt(DebugSession debug, TextWriter output, CancellationToken stop, bool showsConsole = true)
+        => (_state, _showsConsole) = (new PromptState(debug, output, stop), showsConsole);
 
     /// <summary>quit was given.</summary>
     public bool IsDone => _state.IsDone;
-
-    /// <summary>Events whose console output has been shown.</summary>
-    public long ShownEvents { get => _state.ShownEvents; set => _state.ShownEvents = value; }
 
     /// <summary>Every word that a line may begin with.</summary>
     public static IEnumerable<string> CommandNames => PromptCatalogue.All.SelectMany(c => c.Names);
@@ -23,6 +23,8 @@ public sealed class DebugPrompt
         string text = line.Trim();
         if (text.Length == 0 || text[0] == '#')
             return true;
+        if (_showsConsole)
+            _state.Debug.GuestPrints = _state.Console.Print;
         try
         {
             (string word, string format, string rest) = Split(text);
@@ -39,6 +41,11 @@ public sealed class DebugPrompt
         {
             _state.Line($"error: {e.Message}");
             return false;
+        }
+        finally
+        {
+            if (_showsConsole)
+                _state.Debug.GuestPrints = null;
         }
     }
 

@@ -10,18 +10,16 @@ internal sealed class EmbeddedPrompt(DebugSession debug, bool mayUseFiles)
     private readonly StringWriter _output = new();
     private DebugPrompt? _prompt;
 
-    private DebugPrompt Prompt => _prompt ??= new DebugPrompt(debug, _output, CancellationToken.None);
+    private DebugPrompt Prompt => _prompt ??= new DebugPrompt(debug, _output, CancellationToken.None, showsConsole: false);
 
-    /// <param name="shown">Events whose console output the front has shown.</param>
     /// <param name="stop">Interrupts a command that runs the session.</param>
     /// <returns>What it prints.</returns>
-    public string Execute(string line, long shown, CancellationToken stop)
+    public string Execute(string line, CancellationToken stop)
     {
         string word = line.Trim().Split(' ', '/')[0];
         if (!mayUseFiles && PromptCatalogue.All.Any(c => c.Usage.Contains("FILE", StringComparison.Ordinal) && c.Names.Any(n => word.Length > 0 && n.StartsWith(word, StringComparison.Ordinal))))
             return $"error: {word} uses files of the host, which only the prompt itself may\n";
         using CancellationTokenRegistration interrupt = stop.Register(debug.Interrupt);
-        Prompt.ShownEvents = shown;
         Prompt.Execute(line);
         string said = _output.ToString();
         _output.GetStringBuilder().Clear();

@@ -7,14 +7,12 @@ namespace XenSim.Simulator.Debugging.Prompt;
 /// <summary>Where the session is held, and how it came there.</summary>
 internal static class PlaceCommands
 {
-    private const int MostGuestFrames = 32;
-
     public static readonly PromptCommand[] All =
     [
         new(["where"], "", "Says where the session is held.", "", ["where"], (s, _) => s.Line($"[{s.Debug.Position}] {StopView.Place(s, s.Debug.Report)}")),
         new(["stages"], "[all]", "The stages so far as a tree, with the cursor.", "Without all: those that are open, with what they called.", ["stages", "stages all"], Stages),
         new(["bt", "backtrace"], "", "One stack: guest functions, the hypercall, the stages of Xen and the tools.",
-            "Guest functions are found by frame pointers: a kernel built without has the first only.", ["bt"], (s, _) => Backtrace(s)),
+            "Guest functions are found by Linux' own unwinding table (ORC), else by frame pointers. Where there is neither, what may be return addresses are shown with a ? as Linux does.", ["bt"], (s, _) => Backtrace(s)),
         new(["info", "i"], "breakpoints | registers | symbol ADDRESS | history", "Shows things by gdb's names.", "", ["info breakpoints", "info symbol $rip"], Info),
     ];
 
@@ -63,31 +61,12 @@ internal static class PlaceCommands
             s.Line($"#{n++,-2} {(f.IsHypercall ? "hypercall " : f.Side == Side.Hypervisor ? "Xen       " : "tools     ")}{f.Name}");
         if (s.Debug.Inspect.Selected is { } vcpu && (s.Debug.Inspect.Running is not null || s.Debug.Stack is null))
         {
-            foreach (ulong address in GuestFrames(s.Debug.Inspect, vcpu))
-                s.Line($"#{n++,-2} d{vcpu.Domain.Id.Value}v{vcpu.Id}      {s.Address(address)}");
+            foreach (GuestFrame f in s.Debug.Inspect.StackOf(vcpu))
+                s.Line($"#{n++,-2} d{vcpu.Domain.Id.Value}v{vcpu.Id}      {(f.IsGuess ? "? " : "")}{s.Address(f.Address)}");
         }
 
         if (n == 0)
             s.Line("nothing is open");
-    }
-
-    private static IEnumerable<ulong> GuestFrames(Inspector inspector, Vcpu vcpu)
-    {
-        yield return vcpu.Cpu.LinearRip;
-        int size = vcpu.Cpu.CodeBits == 64 ? 8 : 4;
-        ulong frame = vcpu.Cpu[Gpr.Rbp];
-        byte[] pair = new byte[2 * size];
-        for (int i = 0; i < MostGuestFrames && frame >= vcpu.Cpu[Gpr.Rsp] && inspector.TryRead(AddressSpace.Virtual, frame, pair, vcpu); i++)
-        {
-            ulong up = size == 8 ? BitConverter.ToUInt64(pair) : BitConverter.ToUInt32(pair);
-            ulong back = size == 8 ? BitConverter.ToUInt64(pair, 8) : BitConverter.ToUInt32(pair, 4);
-            if (back == 0)
-                yield break;
-            yield return back;
-            if (up <= frame)
-                yield break;
-            frame = up;
-        }
     }
 
     private static void Info(PromptState s, PromptArguments a)

@@ -50,8 +50,7 @@ internal sealed class PromptState(DebugSession debug, TextWriter output, Cancell
     /// <summary>Where the last listing ended, for the next without an address.</summary>
     public ulong? NextAddress { get; set; }
 
-    /// <summary>Events whose console output has been shown.</summary>
-    public long ShownEvents { get; set; }
+    public PromptConsole Console => field ??= new PromptConsole(Line);
 
     public void Line(string text = "") => Out.WriteLine(text);
 

@@ -11,7 +11,7 @@ internal static class StopView
 {
     public static void Show(PromptState s, StopReport stop)
     {
-        ShowConsole(s, stop.Position);
+        s.Console.Flush();
         foreach (Breakpoint b in stop.Hit)
         {
             s.Line($"{(b.IsWatch ? "watchpoint" : "breakpoint")} {b.Id}: {b.Point}{(b.ConditionError is { } wrong ? $" (its condition has no value: {wrong})" : "")}");
@@ -96,21 +96,6 @@ internal static class StopView
         foreach (byte b in bytes)
             text.Append(b is >= 0x20 and < 0x7F ? (char)b : b == (byte)'\n' ? '⏎' : '·');
         return text.ToString();
-    }
-
-    /// <summary>What guests printed since the last stop, going forwards.</summary>
-    private static void ShowConsole(PromptState s, Position now)
-    {
-        StringBuilder text = new();
-        for (long i = s.ShownEvents; i < now.Event; i++)
-        {
-            if (s.Debug.EventAt(i).Event is ConsoleOutput output && output.Domain == s.Debug.Inspect.Session.Subject)
-                text.Append(Encoding.Latin1.GetString(output.Bytes));
-        }
-
-        s.ShownEvents = Math.Max(s.ShownEvents, now.Event);
-        foreach (string line in text.ToString().TrimEnd('\n').Split('\n').Where(l => l.Length > 0))
-            s.Line($"| {new string([.. line.TrimEnd('\r').Select(c => char.IsControl(c) ? '·' : c)])}");
     }
 
     private static string SideOf(Side side) => side switch { Side.Toolstack => "tools:", Side.Hypervisor => "Xen:", _ => "guest:" };

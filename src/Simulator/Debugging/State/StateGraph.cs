@@ -58,12 +58,18 @@ internal sealed class StateGraph : StateWalk
         if (_constants)
             return true;
         if (o is PhysicalMemory memory)
-            _memories.Add((memory, memory.Capture()));
+            Add(memory, memory.Capture());
         else if (o is VirtualCpu cpu)
             _cpus.Add((cpu, cpu.Capture()));
         else if (node.Shape is { IsMutable: true } shape)
             _objects.Add((o, node.Copy = CopyOf(o, shape, node.Copy), shape));
         return true;
+    }
+
+    private void Add(PhysicalMemory memory, MemorySnapshot snapshot)
+    {
+        _memories.Add((memory, snapshot));
+        _bytes += snapshot.Bytes;
     }
 
     private object CopyOf(object o, ObjectShape shape, object? before)

@@ -36,6 +36,16 @@ public sealed class PauseTests
     }
 
     [Fact]
+    public void What_the_guest_prints_comes_while_it_runs()
+    {
+        using PipedDap dap = new();
+        Launch(dap, Fetched("fetched:vmlinuz-6.1-amd64"));
+        dap.AwaitEvent("output", e => ((string?)e["body"]!["output"])!.Contains("Linux version 6.1", StringComparison.Ordinal));
+        Assert.True(dap.Log.ToString().Split("\"stopped\"").Length == 3, dap.Log.ToString());
+        Assert.Equal("pause", (string?)Pause(dap)["body"]!["reason"]);
+    }
+
+    [Fact]
     public void A_client_that_goes_away_ends_a_guest_that_runs()
     {
         using ScratchFolder folder = new();

@@ -118,7 +118,8 @@ public sealed class HostileClientTests
         client.Send([.. GdbText.Packet("vCont;c"u8), 3]);
         Assert.StartsWith("T02", client.Receive(), StringComparison.Ordinal);
         client.Send(GdbText.Packet("vCont;c"u8));
-        Thread.Sleep(300);
+        // What the guest prints comes while it runs.
+        Assert.Contains("Linux version 6.1", client.ReceiveShown("Linux version 6.1"), StringComparison.Ordinal);
         client.Send([3]);
         Assert.StartsWith("T02thread:10001;", client.Receive(), StringComparison.Ordinal);
 
@@ -191,6 +192,29 @@ public sealed class HostileClientTests
         {
             Send(GdbText.Packet(Encoding.Latin1.GetBytes(packet)));
             return Receive();
+        }
+
+        /// <summary>What is shown, up to a text.</summary>
+        public string ReceiveShown(string text)
+        {
+            StringBuilder shown = new();
+            byte[] buffer = new byte[4096];
+            while (!shown.ToString().Contains(text, StringComparison.Ordinal))
+            {
+                while (_came.TryDequeue(out GdbInput input))
+                {
+                    if (input.Kind == GdbInputKind.Packet && input.Body is [(byte)'O', .. byte[] hexadecimal])
+                        shown.Append(Encoding.Latin1.GetString(Convert.FromHexString(Encoding.ASCII.GetString(hexadecimal))));
+                    else if (input.Kind == GdbInputKind.Packet)
+                        Assert.Fail($"it stopped: {Encoding.Latin1.GetString(input.Body)}");
+                }
+
+                int n = _socket.Receive(buffer);
+                Assert.NotEqual(0, n);
+                _reader.Take(buffer.AsSpan(0, n), _came.Enqueue);
+            }
+
+            return shown.ToString();
         }
 
         public string? Receive()
