@@ -1,7 +1,6 @@
 using XenSim.Guest.Cpu;
 using XenSim.Hypervisor.Domains;
 using XenSim.Simulator.Debugging;
-using XenSim.Simulator.Session;
 using XenSim.Simulator.Tests.Debugging.Gdb;
 
 namespace XenSim.Simulator.Tests.Debugging;

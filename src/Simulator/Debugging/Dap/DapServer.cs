@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using XenSim.Hypervisor.Public.Events;
 using XenSim.Simulator.Debugging.Prompt;
 using XenSim.Simulator.Input;
 using XenSim.Simulator.Session;

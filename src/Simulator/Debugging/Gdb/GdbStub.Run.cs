@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using XenSim.Hypervisor.Public.Events;
 
 namespace XenSim.Simulator.Debugging.Gdb;
 

@@ -1,5 +1,3 @@
-using XenSim.Guest.Cpu;
-using XenSim.Hypervisor.Domains;
 using XenSim.Hypervisor.Public.Events;
 
 namespace XenSim.Simulator.Debugging.Prompt;
