@@ -9,6 +9,9 @@ internal sealed class CpuFeatures
     public const ulong X87 = 1, Sse = 2, Avx = 4, Pkru = 1 << 9;
 
     private const int MisalignedSse = 7;
+
+    /// <summary>"Auth", the first letters of AMD's name in leaf 0.</summary>
+    private const uint AuthenticAmd = 0x6874_7541;
     private const byte Unknown = 0, Absent = 1, Present = 2;
 
     /// <summary>Instructions that every processor here has, that are NOPs where the feature is missing, or that check by themselves.</summary>
@@ -85,6 +88,7 @@ internal sealed class CpuFeatures
                 _features[(int)feature] = (word >> bit & 1) != 0;
         }
 
+        SysexitInLongMode = policy.Hardware(0, 0).Ebx != AuthenticAmd;
         uint amd = extended >= 0x8000_0001 ? policy.Hardware(0x8000_0001, 0).Ecx : 0;
         MxcsrMask = (amd >> MisalignedSse & 1) != 0 ? 0x2_FFFFu : 0xFFFFu;
         Lzcnt = (amd >> 5 & 1) != 0;
@@ -109,6 +113,9 @@ internal sealed class CpuFeatures
 
     /// <summary>XGETBV with ECX = 1 tells the components in use.</summary>
     public bool Xgetbv1 { get; }
+
+    /// <summary>AMD's processors do not know SYSENTER and SYSEXIT in long mode, compatibility mode included. APM vol. 3, SYSEXIT.</summary>
+    public bool SysexitInLongMode { get; }
 
     /// <summary>F3 0F BD is LZCNT; else the prefix means nothing and it is BSR.</summary>
     public bool Lzcnt { get; }

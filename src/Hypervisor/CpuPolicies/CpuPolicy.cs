@@ -17,14 +17,14 @@ public sealed class CpuPolicy
     public const uint AnySubleaf = uint.MaxValue;
 
     private readonly Domain _domain;
-    private readonly Dictionary<(uint Leaf, uint Subleaf), CpuidResult> _set = [];
+    private readonly CpuidTable _set = new([]);
     private CpuidPolicy? _policy;
     private bool _madeFor32;
 
     internal CpuPolicy(Domain domain) => _domain = domain;
 
     /// <summary>Leaves that the toolstack set (4.0).</summary>
-    public IReadOnlyDictionary<(uint Leaf, uint Subleaf), CpuidResult> Leaves => _set;
+    internal CpuidTable Leaves => _set;
 
     /// <summary>The domain's policy (4.17).</summary>
     internal CpuidPolicy Policy
@@ -38,7 +38,7 @@ public sealed class CpuPolicy
     }
 
     /// <summary>XEN_DOMCTL_set_cpuid.</summary>
-    internal void Set(uint leaf, uint subleaf, CpuidResult result) => _set[(leaf, subleaf)] = result;
+    internal void Set(uint leaf, uint subleaf, CpuidResult result) => _set.Set(leaf, subleaf, result);
 
     /// <summary>update_domain_cpu_policy: takes the policy over, clamped.</summary>
     internal void Replace(CpuidPolicy policy)
@@ -74,7 +74,7 @@ public sealed class CpuPolicy
     }
 
     private CpuidResult Set40(uint leaf, uint subleaf)
-        => _set.TryGetValue((leaf, subleaf), out CpuidResult r) || _set.TryGetValue((leaf, AnySubleaf), out r) ? r : _domain.Xen.Options.Host.Cpuid(leaf, subleaf);
+        => _set.TryGet(leaf, subleaf, out CpuidResult r) || _set.TryGet(leaf, AnySubleaf, out r) ? r : _domain.Xen.Options.Host.Cpuid(leaf, subleaf);
 
     private HypervisorLeafFacts FactsOf(Vcpu vcpu)
     {

@@ -62,7 +62,9 @@ public sealed class Domain : IDisposable
         _life = DomainLife.Declare(() => _state, s => _state = s);
         _life.OnTransitioned(t =>
         {
-            if (xen.Events.Wants<StateChanged>())
+            if (!xen.Events.Wants<StateChanged>())
+                xen.Events.Pass();
+            else
                 xen.Events.Emit(new StateChanged($"{Id}", t.Source.ToString(), t.Trigger.ToString(), t.Destination.ToString()));
         });
         Physmap = kind.IsHvm ? new GuestPhysmap() : null;

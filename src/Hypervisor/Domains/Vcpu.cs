@@ -269,7 +269,11 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
         VcpuState from = State;
         State = next;
         Runstate.Enter(next, Domain.Xen.VirtualNanoseconds);
-        if (Domain.Xen.TraceVcpuStates && Domain.Xen.Events.Wants<StateChanged>())
+        if (!Domain.Xen.TraceVcpuStates)
+            return;
+        if (!Domain.Xen.Events.Wants<StateChanged>())
+            Domain.Xen.Events.Pass();
+        else
             Domain.Xen.Events.Emit(new StateChanged($"{Domain.Id}v{Id}", from.ToString(), trigger.ToString(), next.ToString()));
     }
 

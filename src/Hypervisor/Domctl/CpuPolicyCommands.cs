@@ -15,7 +15,7 @@ internal static class CpuPolicyCommands
     {
         DomctlCpuid c = d.Payload<DomctlCpuid>();
         CpuPolicy policy = d.Target!.CpuPolicy;
-        bool isNew = !policy.Leaves.ContainsKey((c.Input[0], c.Input[1]));
+        bool isNew = !policy.Leaves.TryGet(c.Input[0], c.Input[1], out _);
         if (isNew && policy.Leaves.Count >= CpuPolicy.MaxInputs)
             return XenErrno.ENOENT;
         policy.Set(c.Input[0], c.Input[1], new CpuidResult(c.Eax, c.Ebx, c.Ecx, c.Edx));

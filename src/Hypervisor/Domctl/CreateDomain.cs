@@ -93,9 +93,9 @@ internal static class CreateDomain
         bool hvm = (c.Flags & (uint)CreateDomainFlags.hvm) != 0;
         bool hap = (c.Flags & (uint)CreateDomainFlags.hap) != 0;
         if ((c.Flags & ~xen.Profile.CreateDomainFlags) != 0)
-            return $"Unknown CDF flags {c.Flags & ~xen.Profile.CreateDomainFlags:#x}";
+            return $"Unknown CDF flags 0x{c.Flags & ~xen.Profile.CreateDomainFlags:x}";
         if ((c.GrantOpts & ~0xFFu) != 0)
-            return $"Unknown grant options {c.GrantOpts & ~0xFFu:#x}";
+            return $"Unknown grant options 0x{c.GrantOpts & ~0xFFu:x}";
         if (c.MaxVcpus < 1)
             return "No vCPUS";
         if (hap && !hvm)
@@ -110,6 +110,6 @@ internal static class CreateDomain
             return $"Requested vCPUs ({c.MaxVcpus}) exceeds max ({(hvm ? HvmMaxVcpus : MaxVirtCpus)})";
         if (hvm && !hap)
             return "Shadow paging requested but not available";
-        return hvm || c.Arch.EmulationFlags is 0 or (uint)EmulationFlags.PIT ? null : $"Xen does not allow PV creation with the current selection of emulators: {c.Arch.EmulationFlags:#x}";
+        return hvm || c.Arch.EmulationFlags is 0 or (uint)EmulationFlags.PIT ? null : $"Xen does not allow PV creation with the current selection of emulators: 0x{c.Arch.EmulationFlags:x}";
     }
 }

@@ -109,7 +109,7 @@ internal static class GrantCopy
         if (readOnly)
             return status;
         end.HasType = c.Xen.PageTypes.GetPageType(end.Frame, owner, PageType.PGT_writable_page) == XenErrno.None;
-        return end.HasType ? status : GrantPins.Refuse(c, owner, (uint)frame, GrantStatus.general_error, $"Could not get writable frame {end.Frame.Value:#x}");
+        return end.HasType ? status : GrantPins.Refuse(c, owner, (uint)frame, GrantStatus.general_error, $"Could not get writable frame 0x{end.Frame.Value:x}");
     }
 
     /// <summary>acquire_grant_for_copy: counts a use of the entry and takes a reference on its page. A transitive entry leads to another domain's, once.</summary>
@@ -120,7 +120,7 @@ internal static class GrantCopy
         if (table.Version == 0)
             return GrantPins.Refuse(c, granter, reference, GrantStatus.general_error, "remote grant table not ready");
         if (reference >= table.EntryCount)
-            return GrantPins.Refuse(c, granter, reference, GrantStatus.bad_gntref, $"Bad grant reference {reference:#x}");
+            return GrantPins.Refuse(c, granter, reference, GrantStatus.bad_gntref, $"Bad grant reference 0x{reference:x}");
         ref ActiveGrant act = ref table.Active(reference);
         uint more = ActiveGrant.PinOf(host: true, device: false, readOnly);
         uint full = c.Xen.Profile.Release == XenRelease.V4_0 ? ActiveGrant.OverflowMask : more << 7;

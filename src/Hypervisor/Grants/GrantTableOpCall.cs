@@ -187,11 +187,11 @@ internal static class GrantTableOpCall
     {
         GrantTable table = c.Caller.GrantTable;
         if (a >= table.EntryCount || b >= table.EntryCount)
-            return GrantPins.Refuse(c, c.Caller, a >= table.EntryCount ? a : b, GrantStatus.bad_gntref, $"Bad ref {(a >= table.EntryCount ? a : b):#x}");
+            return GrantPins.Refuse(c, c.Caller, a >= table.EntryCount ? a : b, GrantStatus.bad_gntref, $"Bad ref 0x{(a >= table.EntryCount ? a : b):x}");
         if (a == b)
             return GrantStatus.okay;
         if (table.Active(a).Pin != 0 || table.Active(b).Pin != 0)
-            return GrantPins.Refuse(c, c.Caller, a, GrantStatus.eagain, $"ref {(table.Active(a).Pin != 0 ? a : b):#x} busy");
+            return GrantPins.Refuse(c, c.Caller, a, GrantStatus.eagain, $"ref 0x{(table.Active(a).Pin != 0 ? a : b):x} busy");
         Exchange(table.Entry(a), table.Entry(b));
         if (table.Version == 2)
             Exchange(table.StatusWord(a), table.StatusWord(b));

@@ -58,7 +58,7 @@ internal static class GrantTransfer
             return GrantPins.Refuse(c, taker, op.Ref, GrantStatus.general_error, $"Transferee {taker.Id} has no headroom (tot {taker.TotPages}, max {taker.MaxPages}) or is dying");
         GrantTable table = taker.GrantTable;
         if (table.Version == 0 || table.Header(op.Ref) is not { } entry)
-            return GrantPins.Refuse(c, taker, op.Ref, GrantStatus.general_error, $"Bad grant reference {op.Ref:#x} for transfer to {taker.Id}");
+            return GrantPins.Refuse(c, taker, op.Ref, GrantStatus.general_error, $"Bad grant reference 0x{op.Ref:x} for transfer to {taker.Id}");
         if (entry.Flags != (ushort)GrantEntryFlags.accept_transfer || entry.Domid != c.Caller.Id.Value)
             return GrantPins.Refuse(c, taker, op.Ref, GrantStatus.general_error, $"Bad flags ({entry.Flags:x}) or dom ({entry.Domid}); expected {c.Caller.Id}");
         c.Xen.Frames.Assign(mfn, taker.Id);

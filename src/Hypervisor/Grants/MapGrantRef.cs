@@ -63,7 +63,7 @@ internal static class MapGrantRef
         if (table.Version == 0)
             return GrantPins.Refuse(c, granter, reference, GrantStatus.general_error, "remote grant table not yet set up");
         if (reference >= table.EntryCount)
-            return GrantPins.Refuse(c, granter, reference, GrantStatus.bad_gntref, $"Bad ref {reference:#x} for {granter.Id}");
+            return GrantPins.Refuse(c, granter, reference, GrantStatus.bad_gntref, $"Bad ref 0x{reference:x} for {granter.Id}");
         ref ActiveGrant act = ref table.Active(reference);
         uint more = ActiveGrant.PinOf((flags & GrantMapFlags.host_map) != 0, (flags & GrantMapFlags.device_map) != 0, readOnly);
         uint full = c.Xen.Profile.Release == XenRelease.V4_0 ? ActiveGrant.OverflowMask : more << 7;
@@ -99,7 +99,7 @@ internal static class MapGrantRef
             return GrantStatus.okay;
         act.Pin -= more;
         GrantPins.ReduceStatus(table, reference, readOnly);
-        return GrantPins.Refuse(c, granter, reference, GrantStatus.general_error, $"Could not pin grant frame {frame.Value:#x}");
+        return GrantPins.Refuse(c, granter, reference, GrantStatus.general_error, $"Could not pin grant frame 0x{frame.Value:x}");
     }
 
     /// <summary>One general reference for each way of mapping, and a type reference if it is writable. The caller holds one general reference.</summary>

@@ -93,7 +93,7 @@ internal static class UnmapGrantRef
     {
         Maptrack maptrack = c.Caller.GrantTable.Maptrack;
         if (handle >= maptrack.Limit || maptrack[handle].Flags == 0)
-            return GrantPins.Refuse(c, null, handle, GrantStatus.bad_handle, $"Bad {c.Caller.Id} handle {handle:#x}");
+            return GrantPins.Refuse(c, null, handle, GrantStatus.bad_handle, $"Bad {c.Caller.Id} handle 0x{handle:x}");
         ref GrantMapping m = ref maptrack[handle];
         if (c.Xen.FindDomain(m.Granter) is not { } granter)
         {
@@ -103,7 +103,7 @@ internal static class UnmapGrantRef
 
         bool v40 = c.Xen.Profile.Release == XenRelease.V4_0;
         if (m.Reference >= granter.GrantTable.EntryCount)
-            return GrantPins.Refuse(c, granter, m.Reference, GrantStatus.bad_handle, $"Unstable {granter.Id} handle {handle:#x}");
+            return GrantPins.Refuse(c, granter, m.Reference, GrantStatus.bad_handle, $"Unstable {granter.Id} handle 0x{handle:x}");
         Mfn frame = granter.GrantTable.Active(m.Reference).Frame;
         u = new Unmapped { Granter = granter, Reference = m.Reference, Frame = frame };
         GrantMapFlags flags = m.Flags;

@@ -100,7 +100,7 @@ public sealed class PageTableRules
             if (errno != XenErrno.None)
             {
                 GiveBack(table, domain, level, slot, paeXenL2);
-                return _types.Refuse(domain, table, errno, $"Failure in alloc_l{level}_table: slot {slot:#x} of {table} is 0x{entry:x16}");
+                return _types.Refuse(domain, table, errno, $"Failure in alloc_l{level}_table: slot 0x{slot:x} of {table} is 0x{entry:x16}");
             }
 
             ulong adjusted = Adjust(domain, level, entry);

@@ -202,6 +202,8 @@ internal static class PrivilegedOps
     {
         if (v.Domain.Xen.Events.Wants<PrivilegedAccess>())
             v.Domain.Xen.Events.Emit(new PrivilegedAccess(v.Domain.Id, v.Id, kind, index, value, v.Cpu.Rip));
+        else
+            v.Domain.Xen.Events.Pass();
     }
 
     private static ulong ReadCr(Vcpu v, int number) => number switch

@@ -46,6 +46,8 @@ public sealed class EventStream(Func<ulong> virtualClock, Func<long>? instructio
             reader.On(timed);
     }
 
+    public void Pass() => _sequence++;
+
     private IEventConsumer[] ReadersOf(Type type)
     {
         if (!_readers.TryGetValue(type, out IEventConsumer[]? readers))
@@ -64,13 +66,8 @@ public sealed class EventLog(params IReadOnlyCollection<string> also) : IEventCo
 
     public IReadOnlyList<TimedEvent> Events => _events;
 
-    /// <summary>All, so that every event has the number that it has in a trace and in the debugger, whoever reads along.</summary>
-    public bool Wants(Type eventType) => true;
-
     /// <summary>State transitions repeat what the stage events say, and few look back at hundreds of thousands of port accesses.</summary>
-    public void On(in TimedEvent e)
-    {
-        if (e.Event switch { StateChanged => _states, PrivilegedAccess => _accesses, _ => true })
-            _events.Add(e);
-    }
+    public bool Wants(Type eventType) => eventType == typeof(StateChanged) ? _states : eventType != typeof(PrivilegedAccess) || _accesses;
+
+    public void On(in TimedEvent e) => _events.Add(e);
 }

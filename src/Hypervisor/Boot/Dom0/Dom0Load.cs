@@ -24,9 +24,12 @@ internal static class Dom0Load
     private const ushort KernelCs64 = 0xE033;
     private const ushort KernelSs64 = 0xE02B;
 
+    /// <summary>The vCPU has its page table as soon as that is built, long before it is loaded.</summary>
+    /// <remarks>Source: RELEASE-4.0.4 xen/arch/x86/domain_build.c and RELEASE-4.17.0 xen/arch/x86/pv/dom0_build.c: v->arch.guest_table.</remarks>
     public static StageOutcome BuildTables(BootContext c)
     {
         Dom0PageTables.Build(c.Build!);
+        c.Build!.Domain.Vcpus[0].GuestTable = c.Build.BaseTable;
         return StageOutcome.Ok;
     }
 
@@ -46,7 +49,6 @@ internal static class Dom0Load
     {
         Dom0Build b = c.Build!;
         Vcpu v = b.Domain.Vcpus[0];
-        v.GuestTable = b.BaseTable;
         if (v.Domain.ShowsM2pOnLoad)
             v.Domain.Xen.Mappings.ShowM2p(b.BaseTable);
         GuestTables.LoadCr3(v);

@@ -13,6 +13,8 @@ public enum CpuVendor
 /// <summary>The physical machine that Xen boots on, as data: what CPUID, the MSRs and the firmware tell it.</summary>
 public sealed record HostModel
 {
+    private readonly CpuidTable _table = new([]);
+
     /// <summary>Name in <see cref="HostModels"/>, e.g. <c>amd-q35</c>.</summary>
     public required string Name { get; init; }
 
@@ -25,7 +27,15 @@ public sealed record HostModel
     public required uint CpuKhz { get; init; }
 
     /// <summary>CPUID by leaf and sub-leaf, as the bare machine answers.</summary>
-    public required IReadOnlyDictionary<(uint Leaf, uint Subleaf), CpuidResult> CpuidLeaves { get; init; }
+    public required IReadOnlyDictionary<(uint Leaf, uint Subleaf), CpuidResult> CpuidLeaves
+    {
+        get;
+        init
+        {
+            field = value;
+            _table = new CpuidTable(value);
+        }
+    }
 
     /// <summary>MSRs that Xen reads while it boots, at reset values or as the BIOS left them.</summary>
     public required IReadOnlyDictionary<uint, ulong> Msrs { get; init; }
@@ -98,14 +108,14 @@ public sealed record HostModel
     /// </summary>
     public CpuidResult Cpuid(uint leaf, uint subleaf)
     {
-        if (CpuidLeaves.TryGetValue((leaf, subleaf), out CpuidResult r))
+        if (_table.TryGet(leaf, subleaf, out CpuidResult r))
             return r;
         bool indexed = leaf is 4 or 7 or 0xB or 0xD or 0x8000001D;
-        if (!indexed && CpuidLeaves.TryGetValue((leaf, 0), out r))
+        if (!indexed && _table.TryGet(leaf, 0, out r))
             return r;
-        uint highestBasic = CpuidLeaves[(0, 0)].Eax;
-        uint highest = leaf < 0x80000000 ? highestBasic : CpuidLeaves[(0x80000000, 0)].Eax;
-        return leaf > highest && Vendor == CpuVendor.Intel && CpuidLeaves.TryGetValue((highestBasic, 0), out r) ? r : default;
+        _table.TryGet(0, 0, out CpuidResult basic);
+        _table.TryGet(leaf & 0x80000000, 0, out CpuidResult range);
+        return leaf > range.Eax && Vendor == CpuVendor.Intel && _table.TryGet(basic.Eax, 0, out r) ? r : default;
     }
 
     /// <summary>rdmsr_safe. False: the machine answers #GP.</summary>

@@ -141,4 +141,9 @@ public interface IEventSink
         where TEvent : XenEvent;
 
     void Emit(XenEvent e);
+
+    /// <summary>An event that nobody wants has happened: it keeps its number, so that the others have theirs whoever reads along. Of no concern to a sink without numbers.</summary>
+    void Pass()
+    {
+    }
 }

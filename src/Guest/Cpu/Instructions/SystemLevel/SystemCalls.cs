@@ -63,6 +63,8 @@ internal static unsafe partial class SystemOps
 
     private static Block* Sysexit(CpuState* s, Op* op)
     {
+        if ((s->Efer & EferBits.Lma) != 0 && !VirtualCpu.Of(s).Features.SysexitInLongMode)
+            return Faults.Raise(s, op, Vectors.Ud);
         if (s->Cpl != 0 || (s->Cr0 & Cr0Bits.Pe) == 0 || (s->SysenterCs & 0xFFFC) == 0)
             return Faults.Raise(s, op, Vectors.Gp, 0, Privileged(PrivilegedOperation.Other));
         bool wide = op->Aux == 8;
