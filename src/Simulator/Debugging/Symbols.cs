@@ -18,12 +18,12 @@ public sealed class Symbols
 
     private Symbols(IEnumerable<Symbol> symbols)
     {
-        _byAddress = [.. symbols.Where(s => s.Name.Length > 0).OrderBy(s => s.Address).ThenBy(s => s.Size == 0).Take(MostSymbols)];
+        _byAddress = symbols is Symbol[] { Length: 0 } ? [] : [.. symbols.Where(s => s.Name.Length > 0).OrderBy(s => s.Address).ThenBy(s => s.Size == 0).Take(MostSymbols)];
         foreach (Symbol s in _byAddress)
             _byName.TryAdd(s.Name, s);
     }
 
-    public static readonly Symbols None = new([]);
+    public static readonly Symbols None = new(Array.Empty<Symbol>());
 
     public int Count => _byAddress.Length;
 

@@ -254,7 +254,7 @@
       el('div', { class: 'crumbs' }, el('a', { href: '#' }, '← all scenarios'), at > 0 ? el('a', { href: `#s${at - 1}` }, 'previous') : null, at + 1 < data.scenarios.length ? el('a', { href: `#s${at + 1}` }, 'next') : null),
       el('h1', {}, s.name, ' ', el('span', { class: `verdict v-${s.verdict}` }, s.verdict)),
       el('p', { class: 'lead' }, s.description),
-      el('div', { class: 'facts' }, fact('Xen', s.xen), fact('path', s.path), fact('guest instructions', number(s.instructions)), fact('events', number(s.events)), fact('virtual time', `${(s.nanoseconds / 1e6).toFixed(3)} ms`), s.digest ? fact('digest of the trace', s.digest.slice(0, 12)) : null),
+      el('div', { class: 'facts' }, fact('Xen', s.xen), fact('path', s.path), fact('guest instructions', number(s.instructions)), fact('events', number(s.events)), fact('virtual time', `${(s.nanoseconds / 1e6).toFixed(3)} ms`), s.digest ? fact('digest of the trace', s.digest.slice(0, 12)) : null, s.seed ? fact('seed', s.seed) : null),
       el('p', {}, el('code', {}, s.file), ' ', ...(s.tags ?? []).map(t => el('span', { class: 'tag' }, t))),
       el('nav', { class: 'sections' }, ...sections.map(([id, label]) => el('a', { href: `#${id}`, on: jump(id) }, label))),
       ...sections.map(x => x[2]),

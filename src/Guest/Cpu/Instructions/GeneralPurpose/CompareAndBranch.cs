@@ -63,7 +63,7 @@ internal static unsafe class CompareAndBranch
         where TOp : struct, IBinary
         where T : unmanaged
         where TSource : struct, ISource
-        where TC : struct, ICondition
+        where TC : struct, IDifferenceCondition
     {
         ulong x = Operand.Get<T>(s, op->Dst), y = TSource.Get<T>(s, op), r = TOp.Apply<T>(s, x, y);
         if (TOp.Writes)
@@ -75,7 +75,7 @@ internal static unsafe class CompareAndBranch
     private static Block* UnaryOp<TOp, T, TC>(CpuState* s, Op* op)
         where TOp : struct, IUnary
         where T : unmanaged
-        where TC : struct, ICondition
+        where TC : struct, IDifferenceCondition
     {
         ulong r = TOp.Apply<T>(s, Operand.Get<T>(s, op->Dst));
         Operand.Set<T>(s, op->Dst, r);

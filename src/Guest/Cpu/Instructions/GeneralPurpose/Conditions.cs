@@ -9,9 +9,14 @@ namespace XenSim.Guest.Cpu.Instructions.GeneralPurpose;
 internal unsafe interface ICondition
 {
     static abstract bool Test(CpuState* s);
+}
 
-    /// <summary>The same of the flags that <paramref name="x"/> - <paramref name="y"/> sets, all sign-extended. OF and PF are not asked for.</summary>
-    static virtual bool OfDifference(ulong x, ulong y, ulong difference) => throw new System.Diagnostics.UnreachableException();
+/// <summary>A condition that a difference decides without its flags. OF and PF alone are not among them.</summary>
+// SAFETY: as above.
+internal unsafe interface IDifferenceCondition : ICondition
+{
+    /// <summary>The condition after <paramref name="x"/> - <paramref name="y"/>, all sign-extended.</summary>
+    static abstract bool OfDifference(ulong x, ulong y, ulong difference);
 }
 
 // SAFETY: as above.
@@ -26,7 +31,7 @@ internal readonly unsafe struct No : ICondition
 }
 
 // SAFETY: as above.
-internal readonly unsafe struct B : ICondition
+internal readonly unsafe struct B : IDifferenceCondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => Flags.Cf(s);
@@ -36,7 +41,7 @@ internal readonly unsafe struct B : ICondition
 }
 
 // SAFETY: as above.
-internal readonly unsafe struct Ae : ICondition
+internal readonly unsafe struct Ae : IDifferenceCondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => !Flags.Cf(s);
@@ -46,7 +51,7 @@ internal readonly unsafe struct Ae : ICondition
 }
 
 // SAFETY: as above.
-internal readonly unsafe struct E : ICondition
+internal readonly unsafe struct E : IDifferenceCondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => Flags.Zf(s);
@@ -56,7 +61,7 @@ internal readonly unsafe struct E : ICondition
 }
 
 // SAFETY: as above.
-internal readonly unsafe struct Ne : ICondition
+internal readonly unsafe struct Ne : IDifferenceCondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => !Flags.Zf(s);
@@ -66,7 +71,7 @@ internal readonly unsafe struct Ne : ICondition
 }
 
 // SAFETY: as above.
-internal readonly unsafe struct Be : ICondition
+internal readonly unsafe struct Be : IDifferenceCondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => Flags.Cf(s) || Flags.Zf(s);
@@ -76,7 +81,7 @@ internal readonly unsafe struct Be : ICondition
 }
 
 // SAFETY: as above.
-internal readonly unsafe struct A : ICondition
+internal readonly unsafe struct A : IDifferenceCondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => !Flags.Cf(s) && !Flags.Zf(s);
@@ -86,7 +91,7 @@ internal readonly unsafe struct A : ICondition
 }
 
 // SAFETY: as above.
-internal readonly unsafe struct S : ICondition
+internal readonly unsafe struct S : IDifferenceCondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => Flags.Sf(s);
@@ -96,7 +101,7 @@ internal readonly unsafe struct S : ICondition
 }
 
 // SAFETY: as above.
-internal readonly unsafe struct Ns : ICondition
+internal readonly unsafe struct Ns : IDifferenceCondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => !Flags.Sf(s);
@@ -117,7 +122,7 @@ internal readonly unsafe struct Np : ICondition
 }
 
 // SAFETY: as above.
-internal readonly unsafe struct L : ICondition
+internal readonly unsafe struct L : IDifferenceCondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => Flags.Less(s);
@@ -127,7 +132,7 @@ internal readonly unsafe struct L : ICondition
 }
 
 // SAFETY: as above.
-internal readonly unsafe struct Ge : ICondition
+internal readonly unsafe struct Ge : IDifferenceCondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => !Flags.Less(s);
@@ -137,7 +142,7 @@ internal readonly unsafe struct Ge : ICondition
 }
 
 // SAFETY: as above.
-internal readonly unsafe struct Le : ICondition
+internal readonly unsafe struct Le : IDifferenceCondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => Flags.LessOrEqual(s);
@@ -147,7 +152,7 @@ internal readonly unsafe struct Le : ICondition
 }
 
 // SAFETY: as above.
-internal readonly unsafe struct G : ICondition
+internal readonly unsafe struct G : IDifferenceCondition
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Test(CpuState* s) => !Flags.LessOrEqual(s);

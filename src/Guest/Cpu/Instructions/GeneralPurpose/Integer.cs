@@ -14,13 +14,13 @@ internal unsafe interface IBinary
         where T : unmanaged;
 
     /// <summary>False for ADC and SBB, which read CF.</summary>
-    static virtual bool ReplacesFlags => true;
+    static abstract bool ReplacesFlags { get; }
 
     /// <summary>SUB and CMP: the flags are those of a difference.</summary>
-    static virtual bool IsDifference => false;
+    static abstract bool IsDifference { get; }
 
     /// <summary>A conditional branch often follows: SUB, CMP, AND and TEST.</summary>
-    static virtual bool Decides => false;
+    static abstract bool Decides { get; }
 
     /// <summary>The result, not extended, without a flag; not called for ADC and SBB.</summary>
     static abstract ulong Result(ulong x, ulong y);
@@ -30,6 +30,12 @@ internal unsafe interface IBinary
 internal readonly unsafe struct Add : IBinary
 {
     public static bool Writes => true;
+
+    public static bool ReplacesFlags => true;
+
+    public static bool IsDifference => false;
+
+    public static bool Decides => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Result(ulong x, ulong y) => x + y;
@@ -48,6 +54,10 @@ internal readonly unsafe struct Add : IBinary
 internal readonly unsafe struct Adc : IBinary
 {
     public static bool Writes => true;
+
+    public static bool IsDifference => false;
+
+    public static bool Decides => false;
 
     public static bool ReplacesFlags => false;
 
@@ -68,6 +78,8 @@ internal readonly unsafe struct Adc : IBinary
 internal readonly unsafe struct Sub : IBinary
 {
     public static bool Writes => true;
+
+    public static bool ReplacesFlags => true;
 
     public static bool IsDifference => true;
 
@@ -91,6 +103,8 @@ internal readonly unsafe struct Cmp : IBinary
 {
     public static bool Writes => false;
 
+    public static bool ReplacesFlags => true;
+
     public static bool IsDifference => true;
 
     public static bool Decides => true;
@@ -107,6 +121,10 @@ internal readonly unsafe struct Cmp : IBinary
 internal readonly unsafe struct Sbb : IBinary
 {
     public static bool Writes => true;
+
+    public static bool IsDifference => false;
+
+    public static bool Decides => false;
 
     public static bool ReplacesFlags => false;
 
@@ -128,6 +146,10 @@ internal readonly unsafe struct And : IBinary
 {
     public static bool Writes => true;
 
+    public static bool ReplacesFlags => true;
+
+    public static bool IsDifference => false;
+
     public static bool Decides => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -148,6 +170,10 @@ internal readonly unsafe struct Test : IBinary
 {
     public static bool Writes => false;
 
+    public static bool ReplacesFlags => true;
+
+    public static bool IsDifference => false;
+
     public static bool Decides => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -162,6 +188,12 @@ internal readonly unsafe struct Test : IBinary
 internal readonly unsafe struct Or : IBinary
 {
     public static bool Writes => true;
+
+    public static bool ReplacesFlags => true;
+
+    public static bool IsDifference => false;
+
+    public static bool Decides => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Result(ulong x, ulong y) => x | y;
@@ -180,6 +212,12 @@ internal readonly unsafe struct Or : IBinary
 internal readonly unsafe struct Xor : IBinary
 {
     public static bool Writes => true;
+
+    public static bool ReplacesFlags => true;
+
+    public static bool IsDifference => false;
+
+    public static bool Decides => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Result(ulong x, ulong y) => x ^ y;
@@ -205,7 +243,7 @@ internal unsafe interface IUnary
     static abstract FlagUse Flags { get; }
 
     /// <summary>Counters count with it: a conditional branch often follows.</summary>
-    static virtual bool Decides => false;
+    static abstract bool Decides { get; }
 
     /// <summary>The result, not extended, without a flag.</summary>
     static abstract ulong Result(ulong x);
@@ -256,6 +294,8 @@ internal readonly unsafe struct Neg : IUnary
 {
     public static FlagUse Flags => FlagUse.Replaced;
 
+    public static bool Decides => false;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Result(ulong x) => 0 - x;
 
@@ -267,6 +307,8 @@ internal readonly unsafe struct Neg : IUnary
 internal readonly unsafe struct Not : IUnary
 {
     public static FlagUse Flags => FlagUse.Passed;
+
+    public static bool Decides => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Result(ulong x) => ~x;

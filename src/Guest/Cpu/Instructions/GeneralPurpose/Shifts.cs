@@ -12,7 +12,7 @@ internal unsafe interface IShift
         where T : unmanaged;
 
     /// <summary>What it does with the flags when its operand is a register and its count not 0.</summary>
-    static virtual FlagUse Flags => FlagUse.Seen;
+    static abstract FlagUse Flags { get; }
 
     /// <summary>The result, not extended, without a flag; RCL and RCR have none.</summary>
     static abstract ulong Result<T>(ulong x, int count)
@@ -85,6 +85,8 @@ internal readonly unsafe struct Sar : IShift
 // SAFETY: as above.
 internal readonly unsafe struct Rol : IShift
 {
+    public static FlagUse Flags => FlagUse.Seen;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Result<T>(ulong x, int count)
         where T : unmanaged
@@ -112,6 +114,8 @@ internal readonly unsafe struct Rol : IShift
 // SAFETY: as above.
 internal readonly unsafe struct Ror : IShift
 {
+    public static FlagUse Flags => FlagUse.Seen;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Result<T>(ulong x, int count)
         where T : unmanaged
@@ -139,6 +143,8 @@ internal readonly unsafe struct Ror : IShift
 // SAFETY: as above.
 internal readonly unsafe struct Rcl : IShift
 {
+    public static FlagUse Flags => FlagUse.Seen;
+
     public static ulong Result<T>(ulong x, int count)
         where T : unmanaged => throw new System.Diagnostics.UnreachableException();
 
@@ -164,6 +170,8 @@ internal readonly unsafe struct Rcl : IShift
 // SAFETY: as above.
 internal readonly unsafe struct Rcr : IShift
 {
+    public static FlagUse Flags => FlagUse.Seen;
+
     public static ulong Result<T>(ulong x, int count)
         where T : unmanaged => throw new System.Diagnostics.UnreachableException();
 
