@@ -56,7 +56,7 @@ internal sealed unsafe class BlockCache : IDisposable
     /// <summary>The arena is used up: <see cref="Reset"/> must be called where no block is being executed.</summary>
     public bool IsFull { get; private set; }
 
-    public static int JumpIndex(ulong rip) => (int)((rip ^ (rip >> 12)) & (JumpEntries - 1));
+    public static ulong JumpIndex(ulong rip) => (rip ^ (rip >> 12)) & (JumpEntries - 1);
 
     /// <summary>Unique over all vCPUs, so that a verified key names one vCPU's mappings.</summary>
     public ulong NextEpoch() => ++_epoch;

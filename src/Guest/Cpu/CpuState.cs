@@ -78,7 +78,7 @@ internal unsafe struct CpuState
     /// <summary>RFLAGS without the six arithmetic flags.</summary>
     public ulong Flags;
 
-    /// <summary>Instructions that may still be started. A block subtracts its length at its head.</summary>
+    /// <summary>Instructions that may still be started before the run loop is asked again. A block subtracts its length at its head.</summary>
     public long Remaining;
 
     /// <summary>Retired count when <see cref="Remaining"/> reaches zero.</summary>
@@ -313,6 +313,8 @@ internal unsafe struct Block
     /// <summary>RIP and key for which the mapping to this block was last checked. A link to the block holds while both match.</summary>
     public ulong VerifiedRip;
     public ulong VerifiedKey;
+
+    /// <summary>Always <see cref="BlockCache.BlockHeader"/> bytes after the block.</summary>
     public Op* Ops;
     public int Count;
     public ushort PageOffset;

@@ -22,6 +22,7 @@ internal static unsafe class MemoryForm
         where T : unmanaged
         => t.Op->Handler = t.Memory() switch
         {
+            AddressForm.Flat64 when t.Op->IndexReg == CpuState.ZeroOffset => &Read<TUse, T, Base64>,
             AddressForm.Flat64 => &Read<TUse, T, Flat64>,
             AddressForm.Segment32 => &Read<TUse, T, Segment32>,
             _ => &Read<TUse, T, AnyAddress>,
@@ -33,6 +34,7 @@ internal static unsafe class MemoryForm
         where T : unmanaged
         => t.Op->Handler = t.Memory() switch
         {
+            AddressForm.Flat64 when t.Op->IndexReg == CpuState.ZeroOffset => &Modify<TUse, T, Base64>,
             AddressForm.Flat64 => &Modify<TUse, T, Flat64>,
             AddressForm.Segment32 => &Modify<TUse, T, Segment32>,
             _ => &Modify<TUse, T, AnyAddress>,
@@ -51,7 +53,7 @@ internal static unsafe class MemoryForm
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static Block* ReadSlow<TUse, T, TA>(CpuState* s, Op* op)
+    public static Block* ReadSlow<TUse, T, TA>(CpuState* s, Op* op)
         where TUse : struct, IMemoryUse
         where T : unmanaged
         where TA : struct, IAddress

@@ -22,6 +22,17 @@ internal readonly unsafe struct Flat64 : IAddress
     public static ulong Write(CpuState* s, Op* op, int size) => Operand.Sum(s, op);
 }
 
+/// <summary>The same without an index register.</summary>
+// SAFETY: as above.
+internal readonly unsafe struct Base64 : IAddress
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Read(CpuState* s, Op* op, int size) => *(ulong*)((byte*)s + op->Base) + (ulong)op->Disp;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Write(CpuState* s, Op* op, int size) => Read(s, op, size);
+}
+
 /// <summary>32-bit address in a segment.</summary>
 // SAFETY: as above.
 internal readonly unsafe struct Segment32 : IAddress

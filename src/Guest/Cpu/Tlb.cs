@@ -30,15 +30,19 @@ internal static unsafe class Tlb
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static byte* FindRead(CpuState* s, ulong va, int size)
     {
-        TlbEntry* e = s->Tlb + ((va >> 12) & (Entries - 1));
+        TlbEntry* e = EntryOf(s, va);
         return e->ReadTag == ((va + (ulong)(size - 1)) & ~0xFFFul) ? (byte*)(va + e->Addend) : null;
     }
+
+    /// <summary>Where a translation of this address is, if there is one. The shift is the one of the page and of the entry's 32 bytes in one.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TlbEntry* EntryOf(CpuState* s, ulong va) => (TlbEntry*)((byte*)s->Tlb + ((va >> 7) & ((Entries - 1) << 5)));
 
     /// <summary>Host address to read and write at, or null: the slow way has to be taken. Needs no <see cref="Commit"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static byte* FindWrite(CpuState* s, ulong va, int size)
     {
-        TlbEntry* e = s->Tlb + ((va >> 12) & (Entries - 1));
+        TlbEntry* e = EntryOf(s, va);
         return e->WriteTag == ((va + (ulong)(size - 1)) & ~0xFFFul) ? (byte*)(va + e->Addend) : null;
     }
 

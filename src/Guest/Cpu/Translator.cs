@@ -1,4 +1,5 @@
 using Iced.Intel;
+using XenSim.Guest.Cpu.Instructions.GeneralPurpose;
 using XenSim.Guest.Cpu.Instructions.SystemLevel;
 
 namespace XenSim.Guest.Cpu;
@@ -53,6 +54,9 @@ internal sealed unsafe class Translator
     /// <summary>Of a conditional branch: the handler that does it and the instruction before, for that one's op. Null: they stay apart.</summary>
     public delegate*<CpuState*, Op*, Block*> FusedWithPrevious { get; private set; }
 
+    /// <summary>What the instruction is to <see cref="Pairs"/>.</summary>
+    public PairPart Part { get; private set; }
+
     /// <summary>Op slots used: 2 for a conditional branch.</summary>
     public int Slots { get; set; }
 
@@ -88,6 +92,7 @@ internal sealed unsafe class Translator
         _fusePrevious = index == 0 ? null : Fuse;
         Fuse = null;
         FusedWithPrevious = null;
+        Part = PairPart.None;
         Slots = 1;
         _headIp = headIp;
         _addressPrefix = addressPrefix;
@@ -141,6 +146,9 @@ internal sealed unsafe class Translator
         Flags = use;
         Flagless = flagless;
     }
+
+    /// <summary>Said by a family of an instruction of 32 or 64 bits; what is not 64-bit code stays apart.</summary>
+    public void PairsAs(PairPart part) => Part = Bits == 64 ? part : PairPart.None;
 
     /// <summary>Said of a conditional branch with a 64-bit instruction pointer.</summary>
     public void FuseWithPrevious(ConditionCode condition) => FusedWithPrevious = _fusePrevious == null ? null : _fusePrevious(condition);

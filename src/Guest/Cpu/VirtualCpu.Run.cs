@@ -6,12 +6,15 @@ namespace XenSim.Guest.Cpu;
 // SAFETY: _s lives until Dispose; a block and its ops live in the arena, which is reset only between blocks.
 public sealed unsafe partial class VirtualCpu
 {
+    /// <summary>Instructions between two ways through the run loop, at most.</summary>
+    private const long MostInARow = 512;
+
     /// <summary>Executes at most <paramref name="instructionBudget"/> instructions.</summary>
     public CpuExit Run(long instructionBudget)
     {
         CpuState* s = _s;
-        s->RetireLimit = s->RetireLimit - s->Remaining + instructionBudget;
-        s->Remaining = instructionBudget;
+        s->RetireLimit -= s->Remaining;
+        s->Remaining = 0;
         Block* b = null;
         for (; ; )
         {
@@ -25,7 +28,7 @@ public sealed unsafe partial class VirtualCpu
                     continue;
                 }
 
-                if (s->Remaining <= 0)
+                if (s->Remaining <= 0 && !Grant(s, ref instructionBudget))
                     return new CpuExit { Reason = ExitReason.BudgetSpent, NextRip = s->Rip };
                 if (Memory.Code.IsFull)
                     Memory.Code.Reset();
@@ -37,7 +40,7 @@ public sealed unsafe partial class VirtualCpu
                     continue;
             }
 
-            if (b->Count > s->Remaining)
+            if (b->Count > s->Remaining && !(Grant(s, ref instructionBudget) && b->Count <= s->Remaining))
             {
                 if (s->Remaining <= 0)
                     return new CpuExit { Reason = ExitReason.BudgetSpent, NextRip = s->Rip };
@@ -48,6 +51,21 @@ public sealed unsafe partial class VirtualCpu
             s->Current = b;
             b = b->Ops->Handler(s, b->Ops);
         }
+    }
+
+    /// <summary>
+    /// Lets more of the budget start: one block goes on with the next until it is used up, which before the JIT compiler has optimized the handlers,
+    /// and their tail calls with them, takes stack for each. False: the budget is spent.
+    /// </summary>
+    private static bool Grant(CpuState* s, ref long budget)
+    {
+        long more = Math.Min(budget, MostInARow);
+        if (more <= 0)
+            return false;
+        budget -= more;
+        s->Remaining += more;
+        s->RetireLimit += more;
+        return true;
     }
 
     /// <summary>Delivers an event through the guest's own IDT (event injection of VMX and SVM). False: triple fault.</summary>
@@ -108,12 +126,16 @@ public sealed unsafe partial class VirtualCpu
         s->StepRule = StepRule.AtStart;
         s->Stepping = 1;
         s->MidString = 0;
-        s->Remaining--;
+        // Nothing more may start, so that a branch comes back here.
+        long rest = s->Remaining - 1;
+        s->RetireLimit -= rest;
+        s->Remaining = 0;
         s->Current = b;
-        long before = s->Remaining;
         Block* next = b->Ops->Handler(s, b->Ops);
         s->Stepping = 0;
-        bool complete = next != null || (s->Stop == StopKind.None && s->Remaining == before);
+        bool complete = next != null || (s->Stop == StopKind.None && s->Remaining == 0);
+        s->RetireLimit += rest;
+        s->Remaining += rest;
         AfterStep(s, complete, pending, traced, resume);
         return true;
     }

@@ -74,6 +74,8 @@ internal static unsafe class Branch
             Code.Retnd or Code.Retnd_imm16 => &Return<StackSegment, uint>,
             _ => t.Bits == 64 ? &Return<Stack64, ushort> : &Return<StackSegment, ushort>,
         };
+        if (t.Instruction.Code is Code.Retnq or Code.Retnq_imm16)
+            t.PairsAs(PairPart.Return);
         return true;
     }
 
@@ -164,25 +166,41 @@ internal static unsafe class Branch
         public static ulong Next(CpuState* s, ulong rip) => rip;
     }
 
-    /// <summary>The linked block if it is verified for RIP, else whatever a look-up gives.</summary>
+    /// <summary>Goes on with the linked block if it is verified for RIP, else with whatever a look-up gives.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Block* Follow(CpuState* s, Op* link) => IsVerified(s, link, s->Rip) ? (Block*)link->Imm : Relink(s, link);
+    private static Block* Follow(CpuState* s, Op* link)
+    {
+        Block* b = (Block*)link->Imm;
+        return IsVerified(s, b, s->Rip) ? Enter(s, b) : Relink(s, link);
+    }
 
     /// <summary>Takes a branch. A verified link needs no other check: its target is canonical and within CS.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Block* Go(CpuState* s, Op* op, ulong target)
     {
-        if (!IsVerified(s, op, target))
+        Block* b = (Block*)op->Imm;
+        if (!IsVerified(s, b, target))
             return GoUnverified(s, op, target);
         s->Rip = target;
-        return (Block*)op->Imm;
+        return Enter(s, b);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static bool IsVerified(CpuState* s, Op* link, ulong target)
+    private static bool IsVerified(CpuState* s, Block* b, ulong target) => b->VerifiedRip == target && b->VerifiedKey == s->CodeKey;
+
+    /// <summary>
+    /// Executes the verified block at RIP without a way through the run loop, which is given it only when it does not fit into what may still be started.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Block* Enter(CpuState* s, Block* b)
     {
-        Block* b = (Block*)link->Imm;
-        return b->VerifiedRip == target && b->VerifiedKey == s->CodeKey;
+        long left = s->Remaining - b->Count;
+        if (left < 0)
+            return b;
+        s->Remaining = left;
+        s->Current = b;
+        Op* first = (Op*)((byte*)b + BlockCache.BlockHeader);
+        return first->Handler(s, first);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -198,7 +216,8 @@ internal static unsafe class Branch
     private static Block* Relink(CpuState* s, Op* link)
     {
         BlockCache cache = VirtualCpu.Of(s).Memory.Code;
-        if (cache.IsFull)
+        // What the debugger watches was touched by this very instruction: the run loop reports it first.
+        if (cache.IsFull || s->Debugged != 0)
             return null;
         Block* b = cache.Find(s);
         if (b != null && b->VerifiedRip == s->Rip)
@@ -215,7 +234,7 @@ internal static unsafe class Branch
     private static Block* Cached(CpuState* s, ulong rip)
     {
         Block* b = s->JumpCache[BlockCache.JumpIndex(rip)];
-        return b->VerifiedRip == rip && b->VerifiedKey == s->CodeKey ? b : null;
+        return IsVerified(s, b, rip) ? b : null;
     }
 
     /// <summary>A near branch target outside the code segment or not canonical is #GP(0) at the branch.</summary>
@@ -296,7 +315,7 @@ internal static unsafe class Branch
         if (b == null && !Reachable(s, target))
             return GeneralProtection(s, op);
         s->Rip = target;
-        return b;
+        return b != null ? Enter(s, b) : null;
     }
 
     private static Block* IndirectReg<T>(CpuState* s, Op* op)
@@ -316,8 +335,25 @@ internal static unsafe class Branch
         where TStack : struct, IStack
         where T : unmanaged
     {
+        ulong target = TW.Apply(s->Rip + (ulong)op->Disp), pointer = s->Gpr[(int)Gpr.Rsp] - (ulong)sizeof(T);
+        Block* b = (Block*)op->Imm;
+        byte* p = Tlb.FindWrite(s, TStack.Address(s, pointer, sizeof(T), true), sizeof(T));
+        if (p == null || !IsVerified(s, b, target))
+            return CallSlow<TW, TStack, T>(s, op);
+        Operand.Store<T>(p, s->Rip + op->Offset + op->Length);
+        TStack.SetPointer(s, pointer);
+        s->Rip = target;
+        return Enter(s, b);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Block* CallSlow<TW, TStack, T>(CpuState* s, Op* op)
+        where TW : struct, IWrap
+        where TStack : struct, IStack
+        where T : unmanaged
+    {
         ulong target = TW.Apply(s->Rip + (ulong)op->Disp);
-        if (!IsVerified(s, op, target) && !Reachable(s, target))
+        if (!IsVerified(s, (Block*)op->Imm, target) && !Reachable(s, target))
             return GeneralProtection(s, op);
         if (!Stack.Push<TStack, T>(s, s->Rip + op->Offset + op->Length))
             return Faults.Raise(s, op);
@@ -351,6 +387,33 @@ internal static unsafe class Branch
     }
 
     private static Block* Return<TStack, T>(CpuState* s, Op* op)
+        where TStack : struct, IStack
+        where T : unmanaged
+    {
+        ulong pointer = s->Gpr[(int)Gpr.Rsp];
+        byte* p = Tlb.FindRead(s, TStack.Address(s, pointer, sizeof(T), false), sizeof(T));
+        if (p == null)
+            return ReturnSlow<TStack, T>(s, op);
+        return ReturnTo<TStack, T>(s, op, pointer, Operand.Zx<T>(Operand.Load<T>(p)));
+    }
+
+    /// <summary>A return whose address has been read already.</summary>
+    /// <param name="pointer">The stack pointer before.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Block* ReturnTo<TStack, T>(CpuState* s, Op* op, ulong pointer, ulong target)
+        where TStack : struct, IStack
+        where T : unmanaged
+    {
+        Block* b = s->JumpCache[BlockCache.JumpIndex(target)];
+        if (!IsVerified(s, b, target))
+            return ReturnSlow<TStack, T>(s, op);
+        TStack.SetPointer(s, pointer + (ulong)sizeof(T) + op->Imm);
+        s->Rip = target;
+        return Enter(s, b);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Block* ReturnSlow<TStack, T>(CpuState* s, Op* op)
         where TStack : struct, IStack
         where T : unmanaged
     {

@@ -22,6 +22,12 @@ internal unsafe interface IBinary
     /// <summary>A conditional branch often follows: SUB, CMP, AND and TEST.</summary>
     static abstract bool Decides { get; }
 
+    /// <summary>What it is to <see cref="Pairs"/> with a register as its source.</summary>
+    static abstract PairPart WithRegister { get; }
+
+    /// <summary>The same with an immediate.</summary>
+    static abstract PairPart WithImmediate { get; }
+
     /// <summary>The result, not extended, without a flag; not called for ADC and SBB.</summary>
     static abstract ulong Result(ulong x, ulong y);
 }
@@ -30,6 +36,10 @@ internal unsafe interface IBinary
 internal readonly unsafe struct Add : IBinary
 {
     public static bool Writes => true;
+
+    public static PairPart WithRegister => PairPart.AddRegister;
+
+    public static PairPart WithImmediate => PairPart.AddImmediate;
 
     public static bool ReplacesFlags => true;
 
@@ -55,6 +65,10 @@ internal readonly unsafe struct Adc : IBinary
 {
     public static bool Writes => true;
 
+    public static PairPart WithRegister => PairPart.None;
+
+    public static PairPart WithImmediate => PairPart.None;
+
     public static bool IsDifference => false;
 
     public static bool Decides => false;
@@ -78,6 +92,10 @@ internal readonly unsafe struct Adc : IBinary
 internal readonly unsafe struct Sub : IBinary
 {
     public static bool Writes => true;
+
+    public static PairPart WithRegister => PairPart.SubRegister;
+
+    public static PairPart WithImmediate => PairPart.None;
 
     public static bool ReplacesFlags => true;
 
@@ -103,6 +121,10 @@ internal readonly unsafe struct Cmp : IBinary
 {
     public static bool Writes => false;
 
+    public static PairPart WithRegister => PairPart.None;
+
+    public static PairPart WithImmediate => PairPart.None;
+
     public static bool ReplacesFlags => true;
 
     public static bool IsDifference => true;
@@ -121,6 +143,10 @@ internal readonly unsafe struct Cmp : IBinary
 internal readonly unsafe struct Sbb : IBinary
 {
     public static bool Writes => true;
+
+    public static PairPart WithRegister => PairPart.None;
+
+    public static PairPart WithImmediate => PairPart.None;
 
     public static bool IsDifference => false;
 
@@ -146,6 +172,10 @@ internal readonly unsafe struct And : IBinary
 {
     public static bool Writes => true;
 
+    public static PairPart WithRegister => PairPart.None;
+
+    public static PairPart WithImmediate => PairPart.AndImmediate;
+
     public static bool ReplacesFlags => true;
 
     public static bool IsDifference => false;
@@ -170,6 +200,10 @@ internal readonly unsafe struct Test : IBinary
 {
     public static bool Writes => false;
 
+    public static PairPart WithRegister => PairPart.None;
+
+    public static PairPart WithImmediate => PairPart.None;
+
     public static bool ReplacesFlags => true;
 
     public static bool IsDifference => false;
@@ -188,6 +222,10 @@ internal readonly unsafe struct Test : IBinary
 internal readonly unsafe struct Or : IBinary
 {
     public static bool Writes => true;
+
+    public static PairPart WithRegister => PairPart.OrRegister;
+
+    public static PairPart WithImmediate => PairPart.None;
 
     public static bool ReplacesFlags => true;
 
@@ -212,6 +250,10 @@ internal readonly unsafe struct Or : IBinary
 internal readonly unsafe struct Xor : IBinary
 {
     public static bool Writes => true;
+
+    public static PairPart WithRegister => PairPart.XorRegister;
+
+    public static PairPart WithImmediate => PairPart.None;
 
     public static bool ReplacesFlags => true;
 
@@ -355,10 +397,13 @@ internal static unsafe class Integer
                     t.UsesFlags(FlagUse.Replaced, TOp.Writes ? &RegRegOnly<TOp, T> : null);
                 if (TOp.Decides && sizeof(T) != 2)
                     t.Fuse = &CompareAndBranch.Binary<TOp, T, CompareAndBranch.FromRegister>;
+                if (sizeof(T) >= 4)
+                    t.PairsAs(TOp.WithRegister);
             }
             else if (t.IsMemory(1))
             {
                 MemoryForm.Read<RegMem<TOp, T>, T>(t);
+                FuseMemory<TOp, RegMem<TOp, T>, T>(t);
             }
             else
             {
@@ -368,6 +413,8 @@ internal static unsafe class Integer
                     t.UsesFlags(FlagUse.Replaced, TOp.Writes ? &RegImmOnly<TOp, T> : null);
                 if (TOp.Decides && sizeof(T) != 2)
                     t.Fuse = &CompareAndBranch.Binary<TOp, T, CompareAndBranch.FromImmediate>;
+                if (sizeof(T) >= 4)
+                    t.PairsAs(TOp.WithImmediate);
             }
 
             return true;
@@ -425,49 +472,80 @@ internal static unsafe class Integer
 
     private static void Memory<TOp, TUse, T>(Translator t)
         where TOp : struct, IBinary
-        where TUse : struct, IMemoryUse
+        where TUse : struct, CompareAndBranch.IMemoryComparison
         where T : unmanaged
     {
         if (TOp.Writes)
+        {
             MemoryForm.Modify<TUse, T>(t);
-        else
-            MemoryForm.Read<TUse, T>(t);
+            return;
+        }
+
+        MemoryForm.Read<TUse, T>(t);
+        FuseMemory<TOp, TUse, T>(t);
     }
 
-    private readonly struct RegMem<TOp, T> : IMemoryUse
+    private static void FuseMemory<TOp, TUse, T>(Translator t)
+        where TOp : struct, IBinary
+        where TUse : struct, CompareAndBranch.IMemoryComparison
+        where T : unmanaged
+    {
+        if (!TOp.Writes && sizeof(T) != 2 && t.Op->Form == AddressForm.Flat64 && t.Op->IndexReg == CpuState.ZeroOffset)
+            t.Fuse = &CompareAndBranch.Memory<TUse, TOp, T>;
+    }
+
+    private readonly struct RegMem<TOp, T> : CompareAndBranch.IMemoryComparison
         where TOp : struct, IBinary
         where T : unmanaged
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static ulong X(CpuState* s, Op* op, byte* operand) => Operand.Get<T>(s, op->Dst);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static ulong Y(CpuState* s, Op* op, byte* operand) => Operand.Load<T>(operand);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static void At(CpuState* s, Op* op, byte* operand)
         {
-            ulong r = TOp.Apply<T>(s, Operand.Get<T>(s, op->Dst), Operand.Load<T>(operand));
+            ulong r = TOp.Apply<T>(s, X(s, op, operand), Y(s, op, operand));
             if (TOp.Writes)
                 Operand.Set<T>(s, op->Dst, r);
         }
     }
 
-    private readonly struct MemReg<TOp, T> : IMemoryUse
+    private readonly struct MemReg<TOp, T> : CompareAndBranch.IMemoryComparison
         where TOp : struct, IBinary
         where T : unmanaged
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static ulong X(CpuState* s, Op* op, byte* operand) => Operand.Load<T>(operand);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static ulong Y(CpuState* s, Op* op, byte* operand) => Operand.Get<T>(s, op->Src);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static void At(CpuState* s, Op* op, byte* operand)
         {
-            ulong r = TOp.Apply<T>(s, Operand.Load<T>(operand), Operand.Get<T>(s, op->Src));
+            ulong r = TOp.Apply<T>(s, X(s, op, operand), Y(s, op, operand));
             if (TOp.Writes)
                 Operand.Store<T>(operand, r);
         }
     }
 
-    private readonly struct MemImm<TOp, T> : IMemoryUse
+    private readonly struct MemImm<TOp, T> : CompareAndBranch.IMemoryComparison
         where TOp : struct, IBinary
         where T : unmanaged
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static ulong X(CpuState* s, Op* op, byte* operand) => Operand.Load<T>(operand);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static ulong Y(CpuState* s, Op* op, byte* operand) => op->Imm;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static void At(CpuState* s, Op* op, byte* operand)
         {
-            ulong r = TOp.Apply<T>(s, Operand.Load<T>(operand), op->Imm);
+            ulong r = TOp.Apply<T>(s, X(s, op, operand), Y(s, op, operand));
             if (TOp.Writes)
                 Operand.Store<T>(operand, r);
         }

@@ -119,6 +119,8 @@ internal static unsafe class Move
                 op->Src = t.Register(1);
                 op->Handler = &MovRegReg<T>;
                 t.UsesFlags(FlagUse.Passed);
+                if (sizeof(T) >= 4)
+                    t.PairsAs(PairPart.Mov);
             }
             else if (t.IsMemory(1))
             {

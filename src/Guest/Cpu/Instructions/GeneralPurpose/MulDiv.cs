@@ -222,6 +222,8 @@ internal static unsafe class MulDiv
             op->Src = t.Register(1);
             op->Handler = three ? &ImulRegImm<T> : &ImulReg<T>;
             t.UsesFlags(FlagUse.Replaced, three ? &ImulRegImmOnly<T> : &ImulRegOnly<T>);
+            if (three && sizeof(T) >= 4)
+                t.PairsAs(PairPart.ImulImmediate);
             return true;
         }
 

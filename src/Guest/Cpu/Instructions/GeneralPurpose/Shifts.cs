@@ -14,6 +14,9 @@ internal unsafe interface IShift
     /// <summary>What it does with the flags when its operand is a register and its count not 0.</summary>
     static abstract FlagUse Flags { get; }
 
+    /// <summary>What it is to <see cref="Pairs"/> when its count is an immediate.</summary>
+    static abstract PairPart Part { get; }
+
     /// <summary>The result, not extended, without a flag; RCL and RCR have none.</summary>
     static abstract ulong Result<T>(ulong x, int count)
         where T : unmanaged;
@@ -22,6 +25,8 @@ internal unsafe interface IShift
 // SAFETY: as above.
 internal readonly unsafe struct Shl : IShift
 {
+    public static PairPart Part => PairPart.Shl;
+
     public static FlagUse Flags => FlagUse.Replaced;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -44,6 +49,8 @@ internal readonly unsafe struct Shl : IShift
 // SAFETY: as above.
 internal readonly unsafe struct Shr : IShift
 {
+    public static PairPart Part => PairPart.Shr;
+
     public static FlagUse Flags => FlagUse.Replaced;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -64,6 +71,8 @@ internal readonly unsafe struct Shr : IShift
 // SAFETY: as above.
 internal readonly unsafe struct Sar : IShift
 {
+    public static PairPart Part => PairPart.None;
+
     public static FlagUse Flags => FlagUse.Replaced;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -85,6 +94,8 @@ internal readonly unsafe struct Sar : IShift
 // SAFETY: as above.
 internal readonly unsafe struct Rol : IShift
 {
+    public static PairPart Part => PairPart.Rol;
+
     public static FlagUse Flags => FlagUse.Seen;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -114,6 +125,8 @@ internal readonly unsafe struct Rol : IShift
 // SAFETY: as above.
 internal readonly unsafe struct Ror : IShift
 {
+    public static PairPart Part => PairPart.None;
+
     public static FlagUse Flags => FlagUse.Seen;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -143,6 +156,8 @@ internal readonly unsafe struct Ror : IShift
 // SAFETY: as above.
 internal readonly unsafe struct Rcl : IShift
 {
+    public static PairPart Part => PairPart.None;
+
     public static FlagUse Flags => FlagUse.Seen;
 
     public static ulong Result<T>(ulong x, int count)
@@ -170,6 +185,8 @@ internal readonly unsafe struct Rcl : IShift
 // SAFETY: as above.
 internal readonly unsafe struct Rcr : IShift
 {
+    public static PairPart Part => PairPart.None;
+
     public static FlagUse Flags => FlagUse.Seen;
 
     public static ulong Result<T>(ulong x, int count)
@@ -257,6 +274,8 @@ internal static unsafe class Shift
             op->Handler = byCl ? &RegCl<TOp, T> : op->Aux == 0 ? &RegZero<T> : &RegImm<TOp, T>;
             if (!byCl)
                 t.UsesFlags(op->Aux == 0 ? FlagUse.Passed : TOp.Flags, op->Aux == 0 || t.Instruction.Mnemonic is Mnemonic.Rcl or Mnemonic.Rcr ? null : &RegImmOnly<TOp, T>);
+            if (op->Aux != 0 && sizeof(T) >= 4)
+                t.PairsAs(TOp.Part);
             return true;
         }
 

@@ -175,6 +175,8 @@ internal static unsafe class Stack
 
             op->Src = t.Register(0);
             op->Handler = &PushReg<TStack, T>;
+            if (sizeof(T) == 8)
+                t.PairsAs(PairPart.Push);
             return true;
         }
 
@@ -205,10 +207,26 @@ internal static unsafe class Stack
 
         t.Op->Dst = t.Register(0);
         t.Op->Handler = &PopReg<TStack, T>;
+        if (sizeof(T) == 8)
+            t.PairsAs(PairPart.Pop);
         return true;
     }
 
     private static Block* PushReg<TStack, T>(CpuState* s, Op* op)
+        where TStack : struct, IStack
+        where T : unmanaged
+    {
+        ulong pointer = s->Gpr[(int)Gpr.Rsp] - (ulong)sizeof(T);
+        byte* p = Tlb.FindWrite(s, TStack.Address(s, pointer, sizeof(T), true), sizeof(T));
+        if (p == null)
+            return PushRegSlow<TStack, T>(s, op);
+        Operand.Store<T>(p, Operand.Get<T>(s, op->Src));
+        TStack.SetPointer(s, pointer);
+        return op[1].Handler(s, op + 1);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public static Block* PushRegSlow<TStack, T>(CpuState* s, Op* op)
         where TStack : struct, IStack
         where T : unmanaged
     {
@@ -259,6 +277,20 @@ internal static unsafe class Stack
     }
 
     private static Block* PopReg<TStack, T>(CpuState* s, Op* op)
+        where TStack : struct, IStack
+        where T : unmanaged
+    {
+        ulong pointer = s->Gpr[(int)Gpr.Rsp];
+        byte* p = Tlb.FindRead(s, TStack.Address(s, pointer, sizeof(T), false), sizeof(T));
+        if (p == null)
+            return PopRegSlow<TStack, T>(s, op);
+        TStack.SetPointer(s, pointer + (ulong)sizeof(T));
+        Operand.Set<T>(s, op->Dst, Operand.Load<T>(p));
+        return op[1].Handler(s, op + 1);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public static Block* PopRegSlow<TStack, T>(CpuState* s, Op* op)
         where TStack : struct, IStack
         where T : unmanaged
     {
