@@ -19,8 +19,8 @@ public sealed class BuiltInGuest
     internal const string HvmTitle = "XenSim's own HVM guest: 32-bit protected mode, paging off";
 
     private static readonly GuestTrial[] pvTrials =
-        [GuestTrial.HypercallMsrIndex, GuestTrial.HypercallMsrFrame, GuestTrial.UnknownXenMsr, GuestTrial.UnknownHypercall, GuestTrial.Domctl, GuestTrial.Reboot, GuestTrial.GrantToD2,
-            GuestTrial.UseGrantOfD1, GuestTrial.OfferInXenstore, GuestTrial.TakeFromXenstore];
+        [GuestTrial.HypercallMsrIndex, GuestTrial.HypercallMsrFrame, GuestTrial.UnknownXenMsr, GuestTrial.UnknownHypercall, GuestTrial.Domctl, GuestTrial.HypercallInit, GuestTrial.BounceFrame,
+            GuestTrial.Reboot, GuestTrial.GrantToD2, GuestTrial.UseGrantOfD1, GuestTrial.OfferInXenstore, GuestTrial.TakeFromXenstore];
 
     private static readonly GuestTrial[] hvmTrials =
         [GuestTrial.HypercallMsrIndex, GuestTrial.HypercallMsrFrame, GuestTrial.UnknownXenMsr, GuestTrial.UnknownHypercall, GuestTrial.OtherVendorInstruction, GuestTrial.UserHypercall, GuestTrial.Reboot];

@@ -26,6 +26,12 @@ public enum GuestTrial
     /// <summary>PV: getdomaininfo of itself, under the interface version of either release.</summary>
     Domctl,
 
+    /// <summary>PV: hypercall_init of domain 0 over the guest's page table and over no frame, and of no domain, under the interface version of either release.</summary>
+    HypercallInit,
+
+    /// <summary>PV: int3, of whose bounce frame it prints RCX, R11 and CS with the saved event mask.</summary>
+    BounceFrame,
+
     /// <summary>Ends at once with SHUTDOWN_reboot.</summary>
     Reboot,
 

@@ -65,7 +65,7 @@ public sealed class PvGuest
         startInfo = data.Reserve(8);
         waitedPort = data.Reserve(8);
         seenPorts = data.Reserve(8);
-        trials = options.Variant.Tries.Count > 0 ? new PvTrials(g, runtime, hypercallPage) : null;
+        trials = options.Variant.Tries.Count > 0 ? new PvTrials(g, runtime, hypercallPage, virtualBase, startInfo, sharedInfo) : null;
         exchange = options.Variant.Tries.Any(IsExchange) ? new PvExchange(g, runtime, virtualBase, sharedInfo + PageSize, startInfo, waitedPort) : null;
     }
 
@@ -166,11 +166,12 @@ public sealed class PvGuest
         g.Call("find_ring");
         SayHello();
         SayVersion();
-        trials?.Emit([.. options.Variant.Tries.Where(t => !IsExchange(t))]);
+        trials?.Emit([.. options.Variant.Tries.Where(t => !IsExchange(t) && !PvTrials.IsLate(t))]);
         MapSharedInfo();
         RegisterCallbacks();
         TakeEventByUpcall();
         TakeTimerEvent();
+        trials?.EmitLate([.. options.Variant.Tries.Where(PvTrials.IsLate)]);
         foreach (GuestTrial trial in options.Variant.Tries.Where(IsExchange))
         {
             exchange!.Emit(trial);

@@ -8,8 +8,9 @@ using R = XenSim.Simulator.BuiltInGuests.GuestRegister;
 namespace XenSim.Simulator.BuiltInGuests;
 
 /// <summary>What the PV kernels try on demand. Its exceptions come by set_trap_table.</summary>
-internal sealed class PvTrials(GuestAssembler g, GuestRuntime runtime, ulong hypercallPage)
+internal sealed class PvTrials(GuestAssembler g, GuestRuntime runtime, ulong hypercallPage, ulong virtualBase, ulong startInfo, ulong sharedInfo)
 {
+    private const byte Breakpoint = 3;
     private const byte InvalidOpcode = 6;
     private const byte GeneralProtection = 13;
 
@@ -17,9 +18,25 @@ internal sealed class PvTrials(GuestAssembler g, GuestRuntime runtime, ulong hyp
     private const ushort KernelCode64 = 0xe033, KernelCode32 = 0xe019;
 
     /// <summary>struct xen_domctl of 4.0 is 128 bytes behind its header, that of 4.17 too. Source: xen/include/public/domctl.h.</summary>
-    private const int DomctlSize = 16 + 128;
+    private const int DomctlHeader = 16, DomctlSize = DomctlHeader + 128;
+
+    /// <summary>Above the memory of any machine there is, and below what a 32-bit word holds.</summary>
+    private const uint NoFrame = 0x0fff_ffff;
+
+    private static readonly DomainId NoDomain = new(0x7000);
+
+    private readonly ulong frameRcx = g.Data.Reserve(8), frameR11 = g.Data.Reserve(8), frameCs = g.Data.Reserve(8), frameMask = g.Data.Reserve(8);
 
     private readonly GuestGuard guard = new(g, runtime);
+
+    /// <summary>What needs shared_info, so that it comes after the usual programme.</summary>
+    public static bool IsLate(GuestTrial trial) => trial is GuestTrial.BounceFrame;
+
+    public void EmitLate(IReadOnlyList<GuestTrial> tries)
+    {
+        foreach (GuestTrial trial in tries)
+            Emit(trial);
+    }
 
     public void Emit(IReadOnlyList<GuestTrial> tries)
     {
@@ -28,7 +45,11 @@ internal sealed class PvTrials(GuestAssembler g, GuestRuntime runtime, ulong hyp
             Emit(trial);
     }
 
-    public void EmitHandlers() => guard.EmitHandlers(InvalidOpcode, GeneralProtection);
+    public void EmitHandlers()
+    {
+        guard.EmitHandlers(InvalidOpcode, GeneralProtection);
+        EmitBreakpoint();
+    }
 
     private void Emit(GuestTrial trial)
     {
@@ -50,6 +71,13 @@ internal sealed class PvTrials(GuestAssembler g, GuestRuntime runtime, ulong hyp
                 Domctl(6);
                 Domctl(0x15);
                 break;
+            case GuestTrial.HypercallInit:
+                HypercallInit(6);
+                HypercallInit(0x15);
+                break;
+            case GuestTrial.BounceFrame:
+                BounceFrame();
+                break;
             case GuestTrial.Reboot:
                 runtime.Reboot();
                 break;
@@ -58,15 +86,18 @@ internal sealed class PvTrials(GuestAssembler g, GuestRuntime runtime, ulong hyp
         }
     }
 
-    /// <summary>struct trap_info: u8 vector, u8 flags, u16 cs, unsigned long address; an address of 0 ends the table.</summary>
     private void SetTrapTable()
+        => runtime.CheckedHypercall("set_trap_table", HypercallNumber.set_trap_table, A.Address(PlaceTrapTable(0, InvalidOpcode, GeneralProtection)));
+
+    /// <summary>struct trap_info: u8 vector, u8 flags, u16 cs, unsigned long address; an address of 0 ends the table.</summary>
+    private ulong PlaceTrapTable(byte flags, params ReadOnlySpan<byte> vectors)
     {
-        byte[] vectors = [InvalidOpcode, GeneralProtection];
         int size = g.Wide ? 16 : 8;
         byte[] table = new byte[size * (vectors.Length + 1)];
         for (int i = 0; i < vectors.Length; i++)
         {
             table[i * size] = vectors[i];
+            table[(i * size) + 1] = flags;
             BinaryPrimitives.WriteUInt16LittleEndian(table.AsSpan((i * size) + 2), g.Wide ? KernelCode64 : KernelCode32);
         }
 
@@ -77,7 +108,7 @@ internal sealed class PvTrials(GuestAssembler g, GuestRuntime runtime, ulong hyp
             g.Store(g.Word(at + (ulong)((i * size) + (g.Wide ? 8 : 4))), R.A);
         }
 
-        runtime.CheckedHypercall("set_trap_table", HypercallNumber.set_trap_table, A.Address(at));
+        return at;
     }
 
     private void WriteMsr(string what, uint msr, ulong value) => guard.Try(
@@ -92,11 +123,88 @@ internal sealed class PvTrials(GuestAssembler g, GuestRuntime runtime, ulong hyp
         "nothing happened");
 
     private void Domctl(uint version)
+        => guard.TryHypercall($"domctl version {version}", HypercallNumber.domctl, A.Address(PlaceDomctl(DomctlCommand.getdomaininfo, version, DomainId.Self, 0)));
+
+    private void HypercallInit(uint version)
+    {
+        ulong tables = PlaceDomctl(DomctlCommand.hypercall_init, version, DomainId.Dom0, 0);
+        LoadFrameOfPageTables();
+        g.Store(g.Word(tables + DomctlHeader), R.A);
+        guard.TryHypercall($"hypercall_init version {version} over my page table", HypercallNumber.domctl, A.Address(tables));
+        ulong nothing = PlaceDomctl(DomctlCommand.hypercall_init, version, DomainId.Dom0, NoFrame);
+        guard.TryHypercall($"hypercall_init version {version} over no frame", HypercallNumber.domctl, A.Address(nothing));
+        ulong nobody = PlaceDomctl(DomctlCommand.hypercall_init, version, NoDomain, 0);
+        guard.TryHypercall($"hypercall_init version {version} of no domain", HypercallNumber.domctl, A.Address(nobody));
+    }
+
+    /// <summary>The handler is entered with events masked (bit 2 of trap_info's flags), keeps what the frame holds and returns by iret.</summary>
+    private void BounceFrame()
+    {
+        const int maskEvents = 4;
+        ulong at = PlaceTrapTable(maskEvents, Breakpoint);
+        runtime.CheckedHypercall("set_trap_table", HypercallNumber.set_trap_table, A.Address(at));
+        if (g.Wide)
+        {
+            g.Raw.mov(ecx, 0x1111);
+            g.Raw.mov(r11d, 0x2222);
+        }
+
+        g.Raw.int3();
+        Said[] registers = g.Wide ? ["rcx ", Said.Hex(frameRcx), ", r11 ", Said.Hex(frameR11), ", "] : [];
+        runtime.Say(["tried int3: its frame has ", .. registers, "cs ", Said.Hex(frameCs), "; the event mask is ", Said.Number(frameMask), " in the handler"]);
+    }
+
+    /// <summary>Xen's frame, 64-bit: rcx, r11, rip, cs, rflags, rsp, ss; 32-bit: eip, cs, eflags.</summary>
+    private void EmitBreakpoint()
+    {
+        g.Routine(GuestGuard.Handler(Breakpoint));
+        if (g.Wide)
+        {
+            g.Pop(R.C);
+            g.Store(g.Word(frameRcx), R.C);
+            g.Raw.pop(r11);
+            g.Raw.mov(g.Word(frameR11), r11);
+        }
+
+        g.Load(R.A, g.At(R.Sp, g.WordSize));
+        g.Store(g.Word(frameCs), R.A);
+        g.Raw.movzx(eax, GuestAssembler.Byte(sharedInfo + 1));
+        g.Store(g.Word(frameMask), R.A);
+        if (g.Wide)
+            g.Raw.push(0); // flags: not VGCF_in_syscall
+        else
+            g.Raw.or(__dword_ptr[esp + 4], 1);
+        g.Raw.jmp(hypercallPage + ((uint)HypercallNumber.iret * 32));
+    }
+
+    /// <summary>The machine frame of start_info's pt_base, from its mfn_list, to A.</summary>
+    private void LoadFrameOfPageTables()
+    {
+        g.Load(R.Si, g.Word(startInfo));
+        g.MoveImmediate(R.C, virtualBase);
+        g.Negate(R.C);
+        g.Load(R.A, g.At(R.Si, g.Wide ? 88 : 60));
+        g.Add(R.C, R.A);
+        g.Load(R.D, g.At(R.Si, g.Wide ? 104 : 68));
+        if (g.Wide)
+        {
+            g.Raw.shr(rcx, 12);
+            g.Raw.mov(rax, __[rdx + rcx * 8]);
+        }
+        else
+        {
+            g.Raw.shr(ecx, 12);
+            g.Raw.mov(eax, __[edx + ecx * 4]);
+        }
+    }
+
+    private ulong PlaceDomctl(DomctlCommand command, uint version, DomainId domain, ulong payload)
     {
         byte[] op = new byte[DomctlSize];
-        BinaryPrimitives.WriteUInt32LittleEndian(op, (uint)DomctlCommand.getdomaininfo);
+        BinaryPrimitives.WriteUInt32LittleEndian(op, (uint)command);
         BinaryPrimitives.WriteUInt32LittleEndian(op.AsSpan(4), version);
-        BinaryPrimitives.WriteUInt16LittleEndian(op.AsSpan(8), DomainId.Self.Value);
-        guard.TryHypercall($"domctl version {version}", HypercallNumber.domctl, A.Address(g.Data.Place(op, 8)));
+        BinaryPrimitives.WriteUInt16LittleEndian(op.AsSpan(8), domain.Value);
+        BinaryPrimitives.WriteUInt64LittleEndian(op.AsSpan(DomctlHeader), payload);
+        return g.Data.Place(op, 8);
     }
 }
