@@ -20,7 +20,7 @@ public sealed class BuiltInGuest
 
     private static readonly GuestTrial[] pvTrials =
         [GuestTrial.HypercallMsrIndex, GuestTrial.HypercallMsrFrame, GuestTrial.UnknownXenMsr, GuestTrial.UnknownHypercall, GuestTrial.Domctl, GuestTrial.HypercallInit, GuestTrial.BounceFrame,
-            GuestTrial.Reboot, GuestTrial.GrantToD2, GuestTrial.UseGrantOfD1, GuestTrial.OfferInXenstore, GuestTrial.TakeFromXenstore];
+            GuestTrial.BlockPending, GuestTrial.Reboot, GuestTrial.GrantToD2, GuestTrial.UseGrantOfD1, GuestTrial.OfferInXenstore, GuestTrial.TakeFromXenstore];
 
     private static readonly GuestTrial[] hvmTrials =
         [GuestTrial.HypercallMsrIndex, GuestTrial.HypercallMsrFrame, GuestTrial.UnknownXenMsr, GuestTrial.UnknownHypercall, GuestTrial.OtherVendorInstruction, GuestTrial.UserHypercall, GuestTrial.Reboot];

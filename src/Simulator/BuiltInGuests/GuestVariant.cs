@@ -32,6 +32,9 @@ public enum GuestTrial
     /// <summary>PV: int3, of whose bounce frame it prints RCX, R11 and CS with the saved event mask.</summary>
     BounceFrame,
 
+    /// <summary>PV: blocks with an event pending that is masked: it may not sleep.</summary>
+    BlockPending,
+
     /// <summary>Ends at once with SHUTDOWN_reboot.</summary>
     Reboot,
 

@@ -30,7 +30,7 @@ internal sealed class PvTrials(GuestAssembler g, GuestRuntime runtime, ulong hyp
     private readonly GuestGuard guard = new(g, runtime);
 
     /// <summary>What needs shared_info, so that it comes after the usual programme.</summary>
-    public static bool IsLate(GuestTrial trial) => trial is GuestTrial.BounceFrame;
+    public static bool IsLate(GuestTrial trial) => trial is GuestTrial.BounceFrame or GuestTrial.BlockPending;
 
     public void EmitLate(IReadOnlyList<GuestTrial> tries)
     {
@@ -77,6 +77,9 @@ internal sealed class PvTrials(GuestAssembler g, GuestRuntime runtime, ulong hyp
                 break;
             case GuestTrial.BounceFrame:
                 BounceFrame();
+                break;
+            case GuestTrial.BlockPending:
+                BlockPending();
                 break;
             case GuestTrial.Reboot:
                 runtime.Reboot();
@@ -152,6 +155,19 @@ internal sealed class PvTrials(GuestAssembler g, GuestRuntime runtime, ulong hyp
         g.Raw.int3();
         Said[] registers = g.Wide ? ["rcx ", Said.Hex(frameRcx), ", r11 ", Said.Hex(frameR11), ", "] : [];
         runtime.Say(["tried int3: its frame has ", .. registers, "cs ", Said.Hex(frameCs), "; the event mask is ", Said.Number(frameMask), " in the handler"]);
+    }
+
+    private void BlockPending()
+    {
+        ulong bind = g.Data.Word32(0, 0); // vcpu, port out
+        ulong send = g.Data.Reserve(4);
+        runtime.CheckedHypercall("event_channel_op(bind_ipi)", HypercallNumber.event_channel_op, EventChannelOp.bind_ipi, A.Address(bind));
+        g.Load32(R.A, GuestAssembler.Dword(bind + 4));
+        g.Store32(GuestAssembler.Dword(send), R.A);
+        g.Raw.mov(GuestAssembler.Byte(sharedInfo + 1), 1);
+        runtime.CheckedHypercall("event_channel_op(send)", HypercallNumber.event_channel_op, EventChannelOp.send, A.Address(send));
+        runtime.CheckedHypercall("sched_op(block)", HypercallNumber.sched_op, SchedOp.block, 0);
+        runtime.Say("tried to block with an event pending: back at once");
     }
 
     /// <summary>Xen's frame, 64-bit: rcx, r11, rip, cs, rflags, rsp, ss; 32-bit: eip, cs, eflags.</summary>
