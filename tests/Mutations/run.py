@@ -145,6 +145,17 @@ def row(name, file, result):
     return f"| {name} | `{file.removeprefix('src/')}` | {link} | {'`' + (how if len(how) <= 150 else how[:147] + '…') + '`' if how else ''} |"
 
 
+def finish(mutations, results, control):
+    """Writes the table when all have been tried; whether all are noticed."""
+    done = [(name, file, results[name]) for name, file, *_ in mutations if name in results]
+    noticed = sum(result["verdict"] == NOTICED for *_, result in done)
+    print(f"{noticed} of {len(done)} noticed")
+    if len(done) == len(mutations):
+        rows = ["| mistake | where | first scenario that fails | what it says |", "|---|---|---|---|", *(row(*one) for one in done)]
+        TABLE.write_text(HEAD + f"{noticed} of {len(done)} are noticed. {control}\n\n" + "\n".join(rows) + "\n")
+    return noticed == len(done)
+
+
 def main():
     mutations = read_list()
     only = sys.argv[1] if len(sys.argv) > 1 else None
@@ -175,13 +186,7 @@ def main():
         kept.write_text(json.dumps(results, indent=1))
         print(row(name, file, results[name]), flush=True)
 
-    done = [(name, file, results[name]) for name, file, *_ in mutations if name in results]
-    noticed = sum(result["verdict"] == NOTICED for *_, result in done)
-    print(f"{noticed} of {len(done)} noticed")
-    if len(done) == len(mutations):
-        rows = ["| mistake | where | first scenario that fails | what it says |", "|---|---|---|---|", *(row(*one) for one in done)]
-        TABLE.write_text(HEAD + f"{noticed} of {len(done)} are noticed. {control}\n\n" + "\n".join(rows) + "\n")
-    return 0 if noticed == len(done) else 1
+    return 0 if finish(mutations, results, control) else 1
 
 
 if __name__ == "__main__":
