@@ -36,6 +36,7 @@ public sealed partial class Xen : IDisposable
     private readonly Queue<Domain> _shutDown = [];
     private readonly Queue<byte> _typed = [];
     private readonly HashSet<string> _reported = [];
+    private readonly ulong _khz;
     private SystemPolicies? _cpuPolicies;
     private string? _stopRequest;
     private string? _unimplemented;
@@ -53,6 +54,7 @@ public sealed partial class Xen : IDisposable
         if (options.SupervisorModeKernel && options.Host64)
             throw new ArgumentException("supervisor_mode_kernel is an option of the 32-bit hypervisor", nameof(options));
         Options = options;
+        _khz = options.Host.CpuKhz;
         Events = options.Events;
         Profile = XenProfile.For(options.Release);
         Memory = new PhysicalMemory(BootMemory.End(options) >> 12);
@@ -259,8 +261,8 @@ public sealed partial class Xen : IDisposable
     public ulong TscAt(ulong nanoseconds)
     {
         const ulong perMillisecond = 1_000_000;
-        ulong khz = Options.Host.CpuKhz;
-        return (nanoseconds / perMillisecond * khz) + (nanoseconds % perMillisecond * khz / perMillisecond);
+        ulong milliseconds = nanoseconds / perMillisecond, rest = nanoseconds - (milliseconds * perMillisecond);
+        return (milliseconds * _khz) + (rest * _khz / perMillisecond);
     }
 
     /// <summary>Types on Xen's serial line, which is dom0's (serial_rx): dom0 hears of it by VIRQ_CONSOLE and reads it by console_io.</summary>

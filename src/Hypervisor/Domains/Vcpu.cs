@@ -42,9 +42,12 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
     private const long NotPolling = -1;
     private long _polledPort = NotPolling;
 
+    private readonly Xen _xen;
+
     internal Vcpu(Domain domain, int id)
     {
         Domain = domain;
+        _xen = domain.Xen;
         Id = id;
         Memory = new GuestMemory(this);
         Call = new HypercallCall(domain.Xen, domain) { Vcpu = this, Memory = Memory };
@@ -242,7 +245,7 @@ public sealed class Vcpu : ICpuPolicy, IDisposable
     public bool IsRunnable => State is VcpuState.Runnable && PauseCount == 0 && Domain.PauseCount == 0 && !Domain.IsShuttingDown && !Domain.IsDying;
 
     /// <summary>Guest virtual time as its TSC counts.</summary>
-    public ulong ReadTsc(long retiredInstructions) => Domain.TscAt(Domain.Xen.Scheduler.Now) + (ulong)TscOffset;
+    public ulong ReadTsc(long retiredInstructions) => _xen.TscAt(_xen.Scheduler.Now) + (ulong)TscOffset;
 
     public CpuidResult Cpuid(uint leaf, uint subleaf) => Domain.CpuPolicy.Answer(this, leaf, subleaf, forced: false);
 

@@ -219,11 +219,10 @@ internal static unsafe partial class SystemOps
 
     private static Block* Rdtsc(CpuState* s, Op* op)
     {
-        var exit = new CpuExit { Reason = ExitReason.ReadTsc, Operation = op->Aux != 0 ? PrivilegedOperation.Rdtscp : PrivilegedOperation.Rdtsc };
         if ((s->Cr4 & Cr4Bits.Tsd) != 0 && s->Cpl != 0)
-            return Faults.Raise(s, op, Vectors.Gp, 0, exit);
+            return Faults.Raise(s, op, Vectors.Gp, 0, TscExit(op));
         if ((s->Intercepts & (ulong)Intercepts.ReadTsc) != 0)
-            return Faults.Exit(s, op, exit);
+            return Faults.Exit(s, op, TscExit(op));
         ulong tsc = VirtualCpu.Of(s).Policy.ReadTsc(Retired(s, op));
         s->Gpr[(int)Gpr.Rax] = (uint)tsc;
         s->Gpr[(int)Gpr.Rdx] = tsc >> 32;
@@ -231,6 +230,9 @@ internal static unsafe partial class SystemOps
             s->Gpr[(int)Gpr.Rcx] = (uint)s->TscAux;
         return Faults.Finish(s, op);
     }
+
+    private static CpuExit TscExit(Op* op)
+        => new() { Reason = ExitReason.ReadTsc, Operation = op->Aux != 0 ? PrivilegedOperation.Rdtscp : PrivilegedOperation.Rdtsc };
 
     /// <summary>IA32_TSC_AUX; no privilege, no CR4.TSD. SDM vol. 2, RDPID.</summary>
     private static Block* Rdpid(CpuState* s, Op* op)
