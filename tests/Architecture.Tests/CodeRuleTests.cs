@@ -7,6 +7,7 @@ public sealed class CodeRuleTests
 {
     private const string Broken = "XenSim.Architecture.Tests.Samples.Broken";
     private const string Good = "XenSim.Architecture.Tests.Samples.Good";
+    private const string Instructions = "XenSim.Guest.Cpu.Instructions";
     private static readonly BannedApiRule s_banned = new(File.ReadLines(Path.Combine(AppContext.BaseDirectory, "BannedSymbols.txt")));
 
     public static TheoryData<string> CoreAssemblies => ImportRuleTests.CoreAssemblies;
@@ -57,6 +58,36 @@ public sealed class CodeRuleTests
         Assert.Contains($"{Broken}.{violation}", StaticStateRule.Violations(own.MainModule, Broken));
     }
 
+    /// <summary>What an instruction goes through: its handler, operands and flags, the TLB and the page walk, and the loop itself. Around it (blocks that are dropped, breakpoints that are set) lists are gone through.</summary>
+    [Fact]
+    public void Where_the_guest_runs_there_is_no_try()
+    {
+        string[] beside = ["VirtualCpu", "Branch", "Tlb", "PageWalk", "Operand", "MemoryForm", "Faults", "Flags"];
+        using var assembly = Repository.Assembly("XenSim.Guest");
+        List<TypeDefinition> hot = [.. CodeWalker.Types(assembly.MainModule, "XenSim.Guest.Cpu").Where(t => t.Namespace.StartsWith(Instructions, StringComparison.Ordinal) || beside.Contains(t.Name))];
+        Assert.True(hot.Count > 100);
+        Assert.Empty(beside.Except(hot.Select(t => t.Name)));
+        Assert.Empty(HotCodeRule.Tries(hot));
+    }
+
+    [Fact]
+    public void Integer_instructions_are_compiled_ahead()
+    {
+        using var assembly = Repository.Assembly("XenSim.Guest");
+        Assert.True(CodeWalker.Types(assembly.MainModule, $"{Instructions}.GeneralPurpose").Count(t => t.IsInterface) > 3);
+        Assert.Empty(HotCodeRule.StaticDefaults(assembly.MainModule, $"{Instructions}.GeneralPurpose"));
+    }
+
+    [Fact]
+    public void Hot_code_that_breaks_its_rules_is_rejected()
+    {
+        using var own = OwnAssembly();
+        IReadOnlyList<string> tries = HotCodeRule.Tries(CodeWalker.Types(own.MainModule, Broken));
+        Assert.Contains($"{Broken}.Catches.Half: has a try", tries);
+        Assert.Contains($"{Broken}.Locks.Enter: has a try", tries);
+        Assert.Equal([$"{Broken}.IHasADefault.get_Writes: has a body"], HotCodeRule.StaticDefaults(own.MainModule, Broken));
+    }
+
     [Fact]
     public void Code_that_keeps_the_rules_passes()
     {
@@ -64,6 +95,8 @@ public sealed class CodeRuleTests
         Assert.NotEmpty(CodeWalker.Types(own.MainModule, Good));
         Assert.Empty(s_banned.Violations(own.MainModule, Good));
         Assert.Empty(StaticStateRule.Violations(own.MainModule, Good));
+        Assert.Empty(HotCodeRule.Tries(CodeWalker.Types(own.MainModule, Good)));
+        Assert.Empty(HotCodeRule.StaticDefaults(own.MainModule, Good));
     }
 
     [Fact]

@@ -72,3 +72,35 @@ public static class PerThread
 
     public static int Next() => ++t_count;
 }
+
+public static class Catches
+{
+    public static int Half(int number)
+    {
+        try
+        {
+            return 1 / number;
+        }
+        catch (DivideByZeroException)
+        {
+            return 0;
+        }
+    }
+}
+
+public static class Locks
+{
+    public static void Enter(Lock gate)
+    {
+        lock (gate)
+        {
+        }
+    }
+}
+
+public interface IHasADefault
+{
+    static virtual bool Writes => true;
+
+    static abstract bool Reads { get; }
+}

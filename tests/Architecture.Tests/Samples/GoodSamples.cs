@@ -17,3 +17,12 @@ public sealed class VirtualClock(ulong nanoseconds)
 
     public void Advance(ulong by) => Nanoseconds += by;
 }
+
+public interface IHasADefault
+{
+    bool Writes => true;
+
+    static abstract bool Reads { get; }
+
+    static bool Both(bool one, bool other) => one && other;
+}
