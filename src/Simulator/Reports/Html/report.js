@@ -174,7 +174,8 @@
 
   const memory = run => {
     const list = (run.memory ?? []).map(m => ({ ...m, a: BigInt(m.start), b: BigInt(m.end) }));
-    if (!list.length) return null;
+    // Where the builder did not say where it put anything, there are only points.
+    if (!list.some(m => m.b > m.a)) return null;
     const size = n => { const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB']; let v = Number(n), u = 0; while (v >= 1024 && u < 6) { v /= 1024; u++; } return `${Number.isInteger(v) ? v : v.toFixed(1)} ${units[u]}`; };
     const solid = list.filter(m => m.b > m.a), points = list.filter(m => m.b === m.a);
     // High addresses above, as in Xen's own comments. Heights grow with the logarithm, or one page would not be seen.
