@@ -295,6 +295,9 @@ public sealed class GuestAssembler
     /// <summary>Memory at a register plus an offset.</summary>
     public AssemblerMemoryOperand At(GuestRegister address, long offset = 0) => Wide ? __[address.Wide + offset] : __[address.Narrow + offset];
 
+    /// <summary>A field of the start_info whose address is in the register.</summary>
+    public AssemblerMemoryOperand At(GuestRegister address, StartInfoField field) => At(address, Wide ? field.Wide : field.Narrow);
+
     public static AssemblerMemoryOperand Byte(ulong address) => __byte_ptr[address];
 
     public static AssemblerMemoryOperand Dword(ulong address) => __dword_ptr[address];

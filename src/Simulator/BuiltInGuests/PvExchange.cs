@@ -185,7 +185,7 @@ internal sealed class PvExchange(GuestAssembler g, GuestRuntime runtime, ulong v
     {
         int page = (int)((Shared - virtualBase) >> 12);
         g.Load(R.A, g.Word(startInfo));
-        g.Load(R.D, g.At(R.A, g.Wide ? 104 : 68));
+        g.Load(R.D, g.At(R.A, StartInfoField.MfnList));
         g.Load(R.A, g.At(R.D, page * g.WordSize));
     }
 

@@ -75,9 +75,6 @@ public sealed class PvGuest
     /// <summary>What needs the event callback: after the usual programme, all else is tried before it.</summary>
     private static bool IsExchange(GuestTrial trial) => trial is GuestTrial.GrantToD2 or GuestTrial.UseGrantOfD1 or GuestTrial.OfferInXenstore or GuestTrial.TakeFromXenstore;
 
-    /// <summary>Offset of an unsigned long or 32-bit field in start_info, by ABI. Source: xen/include/public/xen.h, struct start_info.</summary>
-    private int StartInfo(int wide, int narrow) => g.Wide ? wide : narrow;
-
     private ulong UpcallPending => sharedInfo;
 
     private ulong UpcallMask => sharedInfo + 1;
@@ -185,13 +182,13 @@ public sealed class PvGuest
     {
         ulong field = g.Data.Reserve(8);
         runtime.Say(options.Title);
-        LoadStartInfo(32, 32);
+        LoadStartInfo(StartInfoField.NrPages);
         g.Store(g.Word(field), R.A);
         runtime.Say("start_info at ", Said.Hex(startInfo), " is what the builder left for me: \"", Said.CString(startInfo), "\", ", Said.Number(field), " pages");
 
         var privileged = g.NewLabel();
         var told = g.NewLabel();
-        LoadStartInfo32(48, 40);
+        LoadStartInfo32(StartInfoField.Flags);
         g.Raw.test(eax, (int)StartInfoFlags.INITDOMAIN);
         g.Raw.jne(privileged);
         g.Load(R.A, g.Word(runtime.ConsoleIoResult));
@@ -244,7 +241,7 @@ public sealed class PvGuest
     {
         ulong entry = g.Data.Reserve(8);
         ulong va = g.Data.Reserve(8);
-        LoadStartInfo(40, 36);
+        LoadStartInfo(StartInfoField.SharedInfo);
         g.Or(R.A, 7); // present, writable, user
         g.Store(g.Word(entry), R.A);
         g.MoveAddress(R.A, sharedInfo);
@@ -360,11 +357,11 @@ public sealed class PvGuest
         g.Routine("find_ring");
         var none = g.NewLabel();
         g.Load(R.Si, g.Word(startInfo));
-        g.Raw.test(g.Wide ? __dword_ptr[rsi + 48] : __dword_ptr[esi + 40], (int)StartInfoFlags.INITDOMAIN); // no ring then
+        g.Raw.test(g.Wide ? __dword_ptr[rsi + StartInfoField.Flags.Wide] : __dword_ptr[esi + StartInfoField.Flags.Narrow], (int)StartInfoFlags.INITDOMAIN); // no ring then
         g.Raw.jne(none);
-        g.Load32(R.A, g.At(R.Si, StartInfo(80, 56)));
+        g.Load32(R.A, g.At(R.Si, StartInfoField.ConsoleEvtchn));
         g.Store32(GuestAssembler.Dword(runtime.RingPort), R.A);
-        g.Load(R.A, g.At(R.Si, StartInfo(72, 52)));
+        g.Load(R.A, g.At(R.Si, StartInfoField.ConsoleMfn));
         EmitPageSearch(g, virtualBase, none);
         g.Store(g.Word(runtime.Ring), R.A);
         g.Place(none);
@@ -377,18 +374,18 @@ public sealed class PvGuest
     {
         var search = g.NewLabel();
         var found = g.NewLabel();
-        g.Load(R.D, g.At(R.Si, g.Wide ? 104 : 68));
+        g.Load(R.D, g.At(R.Si, StartInfoField.MfnList));
         g.MoveImmediate(R.C, 0);
         g.Place(search);
         if (g.Wide)
         {
-            g.Raw.cmp(rcx, __[rsi + 32]);
+            g.Raw.cmp(rcx, g.At(R.Si, StartInfoField.NrPages));
             g.Raw.jae(none);
             g.Raw.cmp(rax, __[rdx + rcx * 8]);
         }
         else
         {
-            g.Raw.cmp(ecx, __[esi + 32]);
+            g.Raw.cmp(ecx, g.At(R.Si, StartInfoField.NrPages));
             g.Raw.jae(none);
             g.Raw.cmp(eax, __[edx + ecx * 4]);
         }
@@ -491,15 +488,15 @@ public sealed class PvGuest
         g.Raw.ret();
     }
 
-    private void LoadStartInfo(int wide, int narrow)
+    private void LoadStartInfo(StartInfoField field)
     {
         g.Load(R.A, g.Word(startInfo));
-        g.Load(R.A, g.At(R.A, StartInfo(wide, narrow)));
+        g.Load(R.A, g.At(R.A, field));
     }
 
-    private void LoadStartInfo32(int wide, int narrow)
+    private void LoadStartInfo32(StartInfoField field)
     {
         g.Load(R.A, g.Word(startInfo));
-        g.Load32(R.A, g.At(R.A, StartInfo(wide, narrow)));
+        g.Load32(R.A, g.At(R.A, field));
     }
 }

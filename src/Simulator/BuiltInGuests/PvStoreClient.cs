@@ -43,9 +43,9 @@ internal sealed class PvStoreClient
     {
         Label none = g.NewLabel(), found = g.NewLabel();
         g.Load(R.Si, g.Word(startInfo));
-        g.Load32(R.A, g.At(R.Si, g.Wide ? 64 : 48));
+        g.Load32(R.A, g.At(R.Si, StartInfoField.StoreEvtchn));
         g.Store32(GuestAssembler.Dword(port), R.A);
-        g.Load(R.A, g.At(R.Si, g.Wide ? 56 : 44));
+        g.Load(R.A, g.At(R.Si, StartInfoField.StoreMfn));
         PvGuest.EmitPageSearch(g, virtualBase, none);
         g.Store(g.Word(ring), R.A);
         g.Raw.jmp(found);

@@ -199,9 +199,9 @@ internal sealed class PvTrials(GuestAssembler g, GuestRuntime runtime, ulong hyp
         g.Load(R.Si, g.Word(startInfo));
         g.MoveImmediate(R.C, virtualBase);
         g.Negate(R.C);
-        g.Load(R.A, g.At(R.Si, g.Wide ? 88 : 60));
+        g.Load(R.A, g.At(R.Si, StartInfoField.PtBase));
         g.Add(R.C, R.A);
-        g.Load(R.D, g.At(R.Si, g.Wide ? 104 : 68));
+        g.Load(R.D, g.At(R.Si, StartInfoField.MfnList));
         if (g.Wide)
         {
             g.Raw.shr(rcx, 12);

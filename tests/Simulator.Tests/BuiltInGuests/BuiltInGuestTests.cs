@@ -1,5 +1,7 @@
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using XenSim.Hypervisor.Public.Numbers;
+using XenSim.Hypervisor.Public.Wire;
 using XenSim.Simulator.BuiltInGuests;
 
 namespace XenSim.Simulator.Tests.BuiltInGuests;
@@ -12,6 +14,23 @@ public class BuiltInGuestTests
     [Fact]
     public void There_is_a_guest_for_every_way_into_Xen() =>
         Assert.Equal(["pv64", "pv32", "pv32-supervisor", "hvm"], BuiltInGuest.All.Select(g => g.Name));
+
+    // The wire structures are compared with the public headers, compiled, in Hypervisor.Tests.
+    [Theory]
+    [InlineData(nameof(StartInfoField.NrPages), nameof(StartInfo64.NrPages))]
+    [InlineData(nameof(StartInfoField.SharedInfo), nameof(StartInfo64.SharedInfo))]
+    [InlineData(nameof(StartInfoField.Flags), nameof(StartInfo64.Flags))]
+    [InlineData(nameof(StartInfoField.StoreMfn), nameof(StartInfo64.StoreMfn))]
+    [InlineData(nameof(StartInfoField.StoreEvtchn), nameof(StartInfo64.StoreEvtchn))]
+    [InlineData(nameof(StartInfoField.ConsoleMfn), nameof(StartInfo64.ConsoleDomUMfn))]
+    [InlineData(nameof(StartInfoField.ConsoleEvtchn), nameof(StartInfo64.ConsoleDomUEvtchn))]
+    [InlineData(nameof(StartInfoField.PtBase), nameof(StartInfo64.PtBase))]
+    [InlineData(nameof(StartInfoField.MfnList), nameof(StartInfo64.MfnList))]
+    public void They_find_the_fields_of_start_info_where_the_ABI_has_them(string field, string wire)
+    {
+        var used = (StartInfoField)typeof(StartInfoField).GetProperty(field)!.GetValue(null)!;
+        Assert.Equal(((int)Marshal.OffsetOf<StartInfo64>(wire), (int)Marshal.OffsetOf<StartInfo32>(wire)), (used.Wide, used.Narrow));
+    }
 
     [Fact]
     public void An_unknown_name_is_no_guest() => Assert.Null(BuiltInGuest.Find("pv16"));

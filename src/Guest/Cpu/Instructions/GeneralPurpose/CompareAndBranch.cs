@@ -26,77 +26,59 @@ internal static unsafe class CompareAndBranch
         static abstract ulong Y(CpuState* s, Op* op, byte* operand);
     }
 
+    /// <summary>A comparison that waits for the condition of its branch.</summary>
+    private interface IForm
+    {
+        /// <summary>Whether the flags are those of a difference as a whole; if not, only ZF and SF follow from the result.</summary>
+        static abstract bool IsDifference { get; }
+
+        static abstract delegate*<CpuState*, Op*, Block*> With<TC>()
+            where TC : struct, IDifferenceCondition;
+    }
+
     /// <summary>The handler for a branch on this condition; null: the two stay apart.</summary>
     public static delegate*<CpuState*, Op*, Block*> Binary<TOp, T, TSource>(ConditionCode condition)
         where TOp : struct, IBinary
         where T : unmanaged
-        where TSource : struct, ISource
-    {
-        switch (condition)
-        {
-            case ConditionCode.e: return &BinaryOp<TOp, T, TSource, E>;
-            case ConditionCode.ne: return &BinaryOp<TOp, T, TSource, Ne>;
-            case ConditionCode.s: return &BinaryOp<TOp, T, TSource, S>;
-            case ConditionCode.ns: return &BinaryOp<TOp, T, TSource, Ns>;
-        }
-
-        if (TOp.Writes || !TOp.IsDifference)
-            return null;
-        return condition switch
-        {
-            ConditionCode.b => &BinaryOp<TOp, T, TSource, B>,
-            ConditionCode.ae => &BinaryOp<TOp, T, TSource, Ae>,
-            ConditionCode.be => &BinaryOp<TOp, T, TSource, Be>,
-            ConditionCode.a => &BinaryOp<TOp, T, TSource, A>,
-            ConditionCode.l => &BinaryOp<TOp, T, TSource, L>,
-            ConditionCode.ge => &BinaryOp<TOp, T, TSource, Ge>,
-            ConditionCode.le => &BinaryOp<TOp, T, TSource, Le>,
-            ConditionCode.g => &BinaryOp<TOp, T, TSource, G>,
-            _ => null,
-        };
-    }
+        where TSource : struct, ISource => Choose<BinaryForm<TOp, T, TSource>>(condition);
 
     /// <summary>The same for CMP and TEST of memory that a base register and a displacement address.</summary>
     public static delegate*<CpuState*, Op*, Block*> Memory<TUse, TOp, T>(ConditionCode condition)
         where TUse : struct, IMemoryComparison
         where TOp : struct, IBinary
-        where T : unmanaged
-    {
-        switch (condition)
-        {
-            case ConditionCode.e: return &MemoryOp<TUse, TOp, T, E>;
-            case ConditionCode.ne: return &MemoryOp<TUse, TOp, T, Ne>;
-            case ConditionCode.s: return &MemoryOp<TUse, TOp, T, S>;
-            case ConditionCode.ns: return &MemoryOp<TUse, TOp, T, Ns>;
-        }
-
-        if (!TOp.IsDifference)
-            return null;
-        return condition switch
-        {
-            ConditionCode.b => &MemoryOp<TUse, TOp, T, B>,
-            ConditionCode.ae => &MemoryOp<TUse, TOp, T, Ae>,
-            ConditionCode.be => &MemoryOp<TUse, TOp, T, Be>,
-            ConditionCode.a => &MemoryOp<TUse, TOp, T, A>,
-            ConditionCode.l => &MemoryOp<TUse, TOp, T, L>,
-            ConditionCode.ge => &MemoryOp<TUse, TOp, T, Ge>,
-            ConditionCode.le => &MemoryOp<TUse, TOp, T, Le>,
-            ConditionCode.g => &MemoryOp<TUse, TOp, T, G>,
-            _ => null,
-        };
-    }
+        where T : unmanaged => Choose<ComparisonForm<TUse, TOp, T>>(condition);
 
     /// <summary>The same for INC and DEC, whose overflow is not a difference's.</summary>
     public static delegate*<CpuState*, Op*, Block*> Unary<TOp, T>(ConditionCode condition)
         where TOp : struct, IUnary
-        where T : unmanaged => condition switch
+        where T : unmanaged => Choose<UnaryForm<TOp, T>>(condition);
+
+    private static delegate*<CpuState*, Op*, Block*> Choose<TForm>(ConditionCode condition)
+        where TForm : struct, IForm
+    {
+        switch (condition)
         {
-            ConditionCode.e => &UnaryOp<TOp, T, E>,
-            ConditionCode.ne => &UnaryOp<TOp, T, Ne>,
-            ConditionCode.s => &UnaryOp<TOp, T, S>,
-            ConditionCode.ns => &UnaryOp<TOp, T, Ns>,
+            case ConditionCode.e: return TForm.With<E>();
+            case ConditionCode.ne: return TForm.With<Ne>();
+            case ConditionCode.s: return TForm.With<S>();
+            case ConditionCode.ns: return TForm.With<Ns>();
+        }
+
+        if (!TForm.IsDifference)
+            return null;
+        return condition switch
+        {
+            ConditionCode.b => TForm.With<B>(),
+            ConditionCode.ae => TForm.With<Ae>(),
+            ConditionCode.be => TForm.With<Be>(),
+            ConditionCode.a => TForm.With<A>(),
+            ConditionCode.l => TForm.With<L>(),
+            ConditionCode.ge => TForm.With<Ge>(),
+            ConditionCode.le => TForm.With<Le>(),
+            ConditionCode.g => TForm.With<G>(),
             _ => null,
         };
+    }
 
     private static Block* BinaryOp<TOp, T, TSource, TC>(CpuState* s, Op* op)
         where TOp : struct, IBinary
@@ -132,6 +114,38 @@ internal static unsafe class CompareAndBranch
         ulong r = TOp.Apply<T>(s, Operand.Get<T>(s, op->Dst));
         Operand.Set<T>(s, op->Dst, r);
         return Branch.Decide(s, op + 1, TC.OfDifference(r, 0, r));
+    }
+
+    private readonly struct BinaryForm<TOp, T, TSource> : IForm
+        where TOp : struct, IBinary
+        where T : unmanaged
+        where TSource : struct, ISource
+    {
+        public static bool IsDifference => TOp.IsDifference && !TOp.Writes;
+
+        public static delegate*<CpuState*, Op*, Block*> With<TC>()
+            where TC : struct, IDifferenceCondition => &BinaryOp<TOp, T, TSource, TC>;
+    }
+
+    private readonly struct ComparisonForm<TUse, TOp, T> : IForm
+        where TUse : struct, IMemoryComparison
+        where TOp : struct, IBinary
+        where T : unmanaged
+    {
+        public static bool IsDifference => TOp.IsDifference;
+
+        public static delegate*<CpuState*, Op*, Block*> With<TC>()
+            where TC : struct, IDifferenceCondition => &MemoryOp<TUse, TOp, T, TC>;
+    }
+
+    private readonly struct UnaryForm<TOp, T> : IForm
+        where TOp : struct, IUnary
+        where T : unmanaged
+    {
+        public static bool IsDifference => false;
+
+        public static delegate*<CpuState*, Op*, Block*> With<TC>()
+            where TC : struct, IDifferenceCondition => &UnaryOp<TOp, T, TC>;
     }
 
     internal readonly struct FromRegister : ISource
