@@ -48,6 +48,7 @@ internal sealed class CpuFeatures
             (CpuidFeature.RDPID, 22), (CpuidFeature.KL, 23), (CpuidFeature.MOVDIRI, 27), (CpuidFeature.MOVDIR64B, 28), (CpuidFeature.ENQCMD, 29),
         ]),
         (7, 0, 'd', [(CpuidFeature.UINTR, 5), (CpuidFeature.SERIALIZE, 14), (CpuidFeature.TSXLDTRK, 16), (CpuidFeature.PCONFIG, 18)]),
+        (7, 1, 'a', [(CpuidFeature.AVX_VNNI, 4)]),
         (0xD, 1, 'a', [(CpuidFeature.XSAVEOPT, 0), (CpuidFeature.XSAVEC, 1), (CpuidFeature.XSAVES, 3)]),
         (0x8000_0001, 0, 'c',
         [

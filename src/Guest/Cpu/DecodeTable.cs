@@ -27,7 +27,8 @@ internal static class DecodeTable
             case Mnemonic.Dec: return Integer.Unary<Dec>(t);
             case Mnemonic.Neg: return Integer.Unary<Neg>(t);
             case Mnemonic.Not: return Integer.Unary<Not>(t);
-            case Mnemonic.Mov or Mnemonic.Movnti: return Move.Mov(t);
+            case Mnemonic.Mov or Mnemonic.Movnti or Mnemonic.Movdiri: return Move.Mov(t);
+            case Mnemonic.Movdir64b: return DirectStore.Select(t);
             case Mnemonic.Movzx: return Move.Movzx(t);
             case Mnemonic.Movsx or Mnemonic.Movsxd: return Move.Movsx(t);
             case Mnemonic.Lea: return Move.Lea(t);

@@ -183,8 +183,8 @@ internal sealed class InstructionGenerator(int seed, int bits = 64)
             case OpCodeOperandKind.r32_or_mem_mpx: return Either(ref ins, ref s, operand, Register.EAX + Number());
             case OpCodeOperandKind.r64_or_mem_mpx: return Either(ref ins, ref s, operand, Register.RAX + Number());
             case OpCodeOperandKind.r16_reg_mem: return Reg(ref ins, operand, Register.AX + Number());
-            case OpCodeOperandKind.r32_reg_mem: return Reg(ref ins, operand, Register.EAX + Number());
-            case OpCodeOperandKind.r64_reg_mem: return Reg(ref ins, operand, Register.RAX + Number());
+            case OpCodeOperandKind.r32_reg_mem: return Pointer(ref ins, ref s, operand, Register.EAX);
+            case OpCodeOperandKind.r64_reg_mem: return Pointer(ref ins, ref s, operand, Register.RAX);
             case OpCodeOperandKind.xbegin_2 or OpCodeOperandKind.xbegin_4:
                 return Branch(ref ins, operand, bits == 64 ? OpKind.NearBranch64 : OpKind.NearBranch32);
             case OpCodeOperandKind.mem_offs: return Offset(ref ins, operand);
@@ -244,6 +244,14 @@ internal sealed class InstructionGenerator(int seed, int bits = 64)
     }
 
     private static Register Full(int size, int number) => (size switch { 64 => Register.RAX, 32 => Register.EAX, _ => Register.AX }) + number;
+
+    /// <summary>A register that holds the address of a second operand of 64 bytes.</summary>
+    private bool Pointer(ref Instruction ins, ref SiliconState s, int operand, Register first)
+    {
+        int number = Number();
+        s.Gpr[number] = _window + (ulong)(64 * _random.Next(8)) + (_random.Next(4) == 0 ? (ulong)_random.Next(64) : 0);
+        return Reg(ref ins, operand, first + number);
+    }
 
     private static bool Reg(ref Instruction ins, int operand, Register register)
     {
@@ -368,8 +376,8 @@ internal sealed class InstructionGenerator(int seed, int bits = 64)
             s.Gpr[2] = 0;
         }
 
-        // The kernel enables PKRU where the host has it; the simulated XCR0 does not.
-        s.Gpr[0] &= ~0x200ul;
+        // The kernel enables what else the host has (PKRU, masks, 512 bits); the simulated XCR0 does not.
+        s.Gpr[0] &= ~(ulong)NativeCpu.ComponentsBeyondAvx;
 
         if (area.Length < 576 || _random.Next(8) == 0)
             return;

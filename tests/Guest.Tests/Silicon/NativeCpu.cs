@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace XenSim.Guest.Tests.Silicon;
 
@@ -91,6 +92,10 @@ internal static class NativeCpu
     public static string? Unavailable
         => RuntimeInformation.ProcessArchitecture != Architecture.X64 || !OperatingSystem.IsLinux() ? "needs an x86-64 Linux host"
             : Program.Value is null ? "needs gcc to build native.c" : null;
+
+    /// <summary>Bits of XCR0, and so of EDX:EAX of XSAVE and XRSTOR, that the host may have set beyond x87, SSE and AVX. SDM vol. 2A, CPUID leaf 0DH.</summary>
+    public static uint ComponentsBeyondAvx
+        => X86Base.CpuId(0, 0).Eax >= 0xD ? (uint)X86Base.CpuId(0xD, 0).Eax & ~7u : 0;
 
     public static SiliconReply[] Run(ReadOnlySpan<SiliconRequest> requests)
     {

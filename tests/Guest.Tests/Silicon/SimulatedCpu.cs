@@ -18,7 +18,8 @@ internal sealed class SimulatedCpu : IDisposable
     public static SimulatedCpu LikeHost(int bits)
     {
         SimulatedCpu cpu = new(bits, new HostPolicy());
-        cpu._machine.Cpu.Cr4 |= OsXmmExcptAndOsXsave | (HostPolicy.HasProtectionKeys ? ProtectionKeys : 0);
+        cpu.EnableVectors();
+        cpu._machine.Cpu.Cr4 |= HostPolicy.HasProtectionKeys ? ProtectionKeys : 0;
         return cpu;
     }
 
@@ -50,6 +51,12 @@ internal sealed class SimulatedCpu : IDisposable
         cpu.SetSegment(SegmentName.Gs, none);
     }
 
+    /// <summary>As the kernel of a process does: CR4.OSXMMEXCPT and CR4.OSXSAVE.</summary>
+    public void EnableVectors() => _machine.Cpu.Cr4 |= OsXmmExcptAndOsXsave;
+
+    /// <summary>Whether the instruction is #UD.</summary>
+    public bool Refuses(in SiliconRequest request) => TryRun(request, out SiliconReply reply) && reply.Trap == Vectors.Ud;
+
     public string? UnimplementedText => _machine.Cpu.UnimplementedText;
 
     /// <summary>One instruction. False: it left for another reason than its end or an exception.</summary>
@@ -69,7 +76,7 @@ internal sealed class SimulatedCpu : IDisposable
         data.Clear();
         ((ReadOnlySpan<byte>)request.In.Data).CopyTo(data[NativeCpu.Window..]);
         Span<byte> code = _machine.Memory.Writable(CodeFrame);
-        code[..0x100].Fill(0xCC);
+        code.Fill(0xCC);
         ((ReadOnlySpan<byte>)request.Code)[..(int)request.Length].CopyTo(code);
         CpuExit exit = cpu.Run(1);
         reply = default;

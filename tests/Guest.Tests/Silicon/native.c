@@ -171,7 +171,7 @@ int main(void)
         memcpy(S->fx, rq.in.fx, 512);
         memset((void *)DATA, 0, 0x1000);
         memcpy((void *)(DATA + WINDOW), rq.in.data, 1024);
-        memset((void *)CODE, 0xcc, 0x100);
+        memset((void *)CODE, 0xcc, 0x1000);   /* all of it: a bit test reaches far */
         memcpy((void *)CODE, rq.code, rq.length);
         uint32_t entry = mode(rq.bits);
         way_out((uint8_t *)CODE + rq.length, rq.bits);

@@ -42,7 +42,7 @@ internal static unsafe class Vector
         EncodingKind.Legacy when Mmx.IsMmx(t) => Mmx.Select(t),
         EncodingKind.Legacy => SseFloat.Select(t) || MmxConvert.Select(t) || VectorTable.Select(t) || VectorMove.Select(t) || VectorElements.Select(t) || VectorStrings.Select(t),
         EncodingKind.VEX => SseFloat.Select(t) || VectorTable.Select(t) || VexMove.Select(t) || VexPermute.Select(t) || VectorElements.Select(t) || VectorStrings.Select(t)
-            || VexGather.Select(t) || VexHalf.Select(t) || VexFma.Select(t),
+            || VexGather.Select(t) || VexHalf.Select(t) || VexFma.Select(t) || VexDot.Select(t),
         _ => false,
     };
 

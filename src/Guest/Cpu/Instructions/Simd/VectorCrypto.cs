@@ -8,12 +8,15 @@ namespace XenSim.Guest.Cpu.Instructions.Simd;
 
 internal static class AesTables
 {
+    /// <summary>Inverses in GF(2^8); 0 stands for that of 0.</summary>
+    public static readonly ImmutableArray<byte> Reciprocal = Reciprocals();
+
     /// <summary>S-box and its inverse, from inversion in GF(2^8) and the affine map of FIPS 197, 5.1.1.</summary>
-    public static readonly ImmutableArray<byte> Substitute = Build(), Inverse = Invert(Substitute);
+    public static readonly ImmutableArray<byte> Substitute = [.. Reciprocal.Select(Map)], Inverse = Invert(Substitute);
 
     public static byte Double(byte b) => (byte)((b << 1) ^ ((b & 0x80) != 0 ? 0x1B : 0));
 
-    /// <summary>Product in GF(2^8) with a small constant.</summary>
+    /// <summary>Product in GF(2^8).</summary>
     public static byte Multiply(byte b, int by)
     {
         int r = 0;
@@ -22,9 +25,11 @@ internal static class AesTables
         return (byte)r;
     }
 
-    private static ImmutableArray<byte> Build()
+    private static byte Map(byte q) => (byte)(q ^ byte.RotateLeft(q, 1) ^ byte.RotateLeft(q, 2) ^ byte.RotateLeft(q, 3) ^ byte.RotateLeft(q, 4) ^ 0x63);
+
+    private static ImmutableArray<byte> Reciprocals()
     {
-        byte[] substitute = new byte[256];
+        byte[] reciprocals = new byte[256];
         // 3 generates the group: p runs over 3^n while q runs over 3^-n.
         byte p = 1, q = 1;
         do
@@ -34,11 +39,10 @@ internal static class AesTables
             q ^= (byte)(q << 2);
             q ^= (byte)(q << 4);
             q ^= (byte)((q & 0x80) != 0 ? 9 : 0);
-            substitute[p] = (byte)(q ^ byte.RotateLeft(q, 1) ^ byte.RotateLeft(q, 2) ^ byte.RotateLeft(q, 3) ^ byte.RotateLeft(q, 4) ^ 0x63);
+            reciprocals[p] = q;
         }
         while (p != 1);
-        substitute[0] = 0x63;
-        return [.. substitute];
+        return [.. reciprocals];
     }
 
     private static ImmutableArray<byte> Invert(ImmutableArray<byte> substitute)
