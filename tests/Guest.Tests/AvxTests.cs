@@ -108,6 +108,51 @@ public sealed class AvxTests : IDisposable
         Assert.Equal(InvalidOpcode, FaultOf(a => a.vzeroupper()));
     }
 
+    // What a Zen 5 made of these operands: gcc 12 -mgfni -mavxvnni, the intrinsics of the same names. Hosts without the features cannot witness them.
+    private const string X = "0b3055009fc4e90effffffff008000805b00a5caef14395e83a8cdf2173c6186", Y = "c8237ed9348fea457f7f7f7f0080008078d32e89e43f9af550ab0661bc1772cd";
+    private const string Sums = "80b5ea7f5489be80ffffff7fffffff7fd0053a6fa4d90e4378ade2174c81b6eb";
+
+    [Theory]
+    [InlineData("vgf2p8mulb", "590a8e001ff13c9b76767676009a009a8d00cb601b218321655598492c592f95")]
+    [InlineData("vgf2p8affineqb", "20f756a5a3ad095850505050a5a0a5a02ea52be7324f2c56dfff4ecd351539a7")]
+    [InlineData("vgf2p8affineinvqb", "8054e2a5db68eb9255555555a5a0a5a05da52298a7dab794ecb4cf38effcba3a")]
+    [InlineData("vpdpbusd", "7ee3ea7fdc42be8003fa0180ff7fff7f38f0396faca90e4320ffe2171491b6eb")]
+    [InlineData("vpdpbusds", "7ee3ea7fdc42be80ffffff7fff7fff7f38f0396faca90e4320ffe2171491b6eb")]
+    [InlineData("vpdpwssd", "eef594869ab8fa9e0101ff7fffffffff1ee8ed87ca8a74443635d32f62374d09")]
+    [InlineData("vpdpwssds", "ffffff7f9ab8fa9e0101ff7fffffff7fffffff7fca8a74443635d32f62374d09")]
+    public void Bytes_as_polynomials_and_sums_of_products_are_a_Zen_5s(string name, string expected)
+    {
+        byte[] data = Convert.FromHexString(X + Y + Sums);
+        Vector256<byte> result = RunOn(data, true, (a, _) =>
+        {
+            a.vmovdqu(ymm0, __ymmword_ptr[rsi + 64]);
+            switch (name)
+            {
+                case "vgf2p8mulb": a.vgf2p8mulb(ymm0, ymm1, ymm2); break;
+                case "vgf2p8affineqb": a.vgf2p8affineqb(ymm0, ymm1, ymm2, 0xa5); break;
+                case "vgf2p8affineinvqb": a.vgf2p8affineinvqb(ymm0, ymm1, ymm2, 0xa5); break;
+                case "vpdpbusd": a.vex.vpdpbusd(ymm0, ymm1, ymm2); break;
+                case "vpdpbusds": a.vex.vpdpbusds(ymm0, ymm1, ymm2); break;
+                case "vpdpwssd": a.vex.vpdpwssd(ymm0, ymm1, ymm2); break;
+                default: a.vex.vpdpwssds(ymm0, ymm1, ymm2); break;
+            }
+        }, 5);
+        byte[] bytes = new byte[32];
+        result.CopyTo(bytes);
+        Assert.Equal(expected, Convert.ToHexStringLower(bytes));
+    }
+
+    // SDM vol. 2, MOVDIR64B: the destination has to be aligned, the source need not be.
+    [Fact]
+    public void Sixty_four_bytes_move_at_once_to_an_aligned_address_only()
+    {
+        byte[] data = [.. Enumerable.Range(1, 200).Select(i => (byte)i)];
+        RunOn(data, true, (a, _) => a.movdir64b(rdi, __[rsi + 3]), 3);
+        Assert.Equal(data[3..67], _machine.Memory.Readable((Result >> 12) + 0x100)[..64].ToArray());
+        _machine.Cpu[Gpr.Rdi] = Result + 32;
+        Assert.Equal(GeneralProtection, FaultOf(a => a.movdir64b(rdi, __[rsi])));
+    }
+
     private static Action<Assembler, bool> Two(
         Action<Assembler, AssemblerRegisterYMM, AssemblerRegisterYMM, AssemblerRegisterYMM> wide,
         Action<Assembler, AssemblerRegisterXMM, AssemblerRegisterXMM, AssemblerRegisterXMM> narrow)
