@@ -69,6 +69,7 @@ public sealed partial class Xen : IDisposable
         PageTypes = new PageTypes(this);
         Scheduler = new Scheduler(this);
         Hypercalls = new HypercallDispatcher(this);
+        Ports = new Devices.MachinePorts(this);
         HostMemoryMap = [new E820Entry { Addr = 0, Size = options.MemoryMiB << 20, Type = (uint)E820Type.RAM }];
     }
 
@@ -135,6 +136,15 @@ public sealed partial class Xen : IDisposable
     /// <summary>PCI devices that dom0 has told of (segment, bus, devfn in one number).</summary>
     internal HashSet<uint> PciDevices { get; } = [];
 
+    /// <summary>The machine's I/O ports.</summary>
+    internal Devices.MachinePorts Ports { get; }
+
+    /// <summary>acpi_sinfo.pm1b_cnt_val: what dom0 gave with the last sleep that passed the checks.</summary>
+    internal ushort Pm1bControl { get; set; }
+
+    /// <summary>Null: the machine is on.</summary>
+    public MachineEnd? Ended { get; private set; }
+
     /// <summary>Whether every schedule and block of a vCPU is an event; off, because a boot has hundreds of thousands.</summary>
     public bool TraceVcpuStates { get; set; }
 
@@ -156,7 +166,7 @@ public sealed partial class Xen : IDisposable
     /// <summary>sched_op yield, or a vCPU with a higher claim: the slice ends.</summary>
     internal bool SchedulePending { get; set; }
 
-    internal bool WantsToStop => _stopRequest is not null || _unimplemented is not null || _shutDown.Count > 0;
+    internal bool WantsToStop => _stopRequest is not null || _unimplemented is not null || _shutDown.Count > 0 || Ended is not null;
 
     private Domain Dom0 => FindDomain(DomainId.Dom0) ?? throw new InvalidOperationException("there is no dom0: boot one, or call CreateControlDomain");
 
@@ -296,6 +306,15 @@ public sealed partial class Xen : IDisposable
     {
         if (FindDomain(DomainId.Dom0) is { Vcpus.Count: > 0 } dom0 && !dom0.IsDying)
             dom0.EventChannels.RaiseVirq(dom0.Vcpus[0], virq);
+    }
+
+    /// <summary>The power supply, or the reset line: nothing runs any more.</summary>
+    internal void EndMachine(MachineEnd how)
+    {
+        if (Ended is not null)
+            return;
+        Ended = how;
+        Events.Emit(new MachineEnded(how));
     }
 
     internal void NoteShutdown(Domain domain) => _shutDown.Enqueue(domain);

@@ -182,6 +182,12 @@ internal static unsafe class PageWalk
         translation = new Translation((ulong)machine, level);
         if ((ulong)machine < cpu.Memory.FrameCount)
             return true;
+        if (cpu.StandInForHoles >= 0)
+        {
+            translation = new Translation((ulong)cpu.StandInForHoles, level);
+            return true;
+        }
+
         s->FaultAddress = (frame << 12) | (address & 0xFFF);
         Faults.Set(s, Vectors.Physical, (uint)kind);
         return false;

@@ -150,6 +150,9 @@ public sealed unsafe partial class VirtualCpu : IDisposable
 
     internal IFrameMap? FrameMap { get; }
 
+    /// <summary>Machine frame that stands in for every physical address without memory while one instruction that touches one runs; -1: none.</summary>
+    public long StandInForHoles { get; set; } = -1;
+
     public ulong this[Gpr register] { get => _s->Gpr[(int)register]; set => _s->Gpr[(int)register] = value; }
 
     public SegmentRegister GetSegment(SegmentName name)

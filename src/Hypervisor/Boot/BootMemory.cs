@@ -73,10 +73,10 @@ internal static class BootMemory
         foreach (E820Entry e in c.MemoryMap)
         {
             // Everything between RAM regions and above the last one belongs to the firmware.
-            Withhold(xen, known >> 12, e.Start >> 12);
+            Withhold(xen, known >> 12, e.Start >> 12, io: true);
             known = e.Type == E820Type.RAM ? e.End & ~0xFFFul : PageUp(e.End);
             if (e.Type != E820Type.RAM)
-                Withhold(xen, e.Start >> 12, known >> 12);
+                Withhold(xen, e.Start >> 12, known >> 12, io: e.Type != E820Type.UNUSABLE);
         }
 
         if (c.XenPhysStart != 0)
@@ -124,10 +124,15 @@ internal static class BootMemory
         }
     }
 
-    private static void Withhold(Xen xen, ulong first, ulong end)
+    /// <param name="io">dom0 maps it as device memory: what arch_init_memory of both releases gives to DOMID_IO.</param>
+    private static void Withhold(Xen xen, ulong first, ulong end, bool io)
     {
         for (ulong mfn = first; mfn < Math.Min(end, xen.Frames.FrameCount); mfn++)
+        {
             xen.Frames.Allocator.TryTake(new Mfn(mfn), 1);
+            if (io)
+                xen.Frames[new Mfn(mfn)].Owner = DomainId.Io.Value;
+        }
     }
 
     /// <returns>False: something of Xen's own lies there, or no memory at all.</returns>

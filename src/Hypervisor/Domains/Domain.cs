@@ -236,6 +236,12 @@ public sealed class Domain : IDisposable
     /// <summary>I/O that the domain was given.</summary>
     public IoCapabilities Io { get; } = new();
 
+    /// <summary>cmos_idx: the clock chip's index as this domain wrote it, 4.17.</summary>
+    internal byte ClockIndex { get; set; }
+
+    /// <summary>pci_cf8: the address of PCI configuration space that this domain wrote.</summary>
+    internal uint PciAddress { get; set; }
+
     /// <summary>suspend_evtchn: port that is notified when the domain suspends itself; 0: none.</summary>
     internal uint SuspendPort { get; set; }
 

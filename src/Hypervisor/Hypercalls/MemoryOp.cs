@@ -27,7 +27,7 @@ internal static class MemoryOp
             MemoryOpCommand.remove_from_physmap when !Is40(c) => RemoveFromPhysmap(c),
             MemoryOpCommand.memory_map => MemoryMap(c),
             MemoryOpCommand.set_memory_map => SetMemoryMap(c),
-            MemoryOpCommand.machine_memory_map when !c.Caller.IsHvm => MachineMemoryMap(c),
+            MemoryOpCommand.machine_memory_map when !c.Caller.IsHvm => MachineMap(c),
             MemoryOpCommand.claim_pages when !Is40(c) => ClaimPages(c),
             MemoryOpCommand.get_sharing_freed_pages => 0,
             MemoryOpCommand.get_sharing_shared_pages when !Is40(c) => 0,
@@ -184,14 +184,16 @@ internal static class MemoryOp
         return c.Caller.MemoryMap.Count == 0 ? XenErrno.ENOSYS.ToResult() : CopyMap(c, arg, map, c.Caller.MemoryMap);
     }
 
-    private static long MachineMemoryMap(HypercallCall c)
+    private static long MachineMap(HypercallCall c)
     {
         if (!c.Caller.IsPrivileged)
             return XenErrno.EPERM.ToResult();
         VirtualAddress arg = new(c.A2);
         if (!c.Memory.TryReadRecord(arg, c.Abi, out MemoryMap map))
             return XenErrno.EFAULT.ToResult();
-        return CopyMap(c, arg, map, c.Xen.HostMemoryMap);
+        XenErrno errno = new MachineMemoryMap(c, map).Write(out uint entries);
+        map.NrEntries = entries;
+        return errno != XenErrno.None ? errno.ToResult() : c.Memory.TryWriteRecord(arg, c.Abi, map) ? 0 : XenErrno.EFAULT.ToResult();
     }
 
     private static long CopyMap(HypercallCall c, VirtualAddress arg, MemoryMap map, IReadOnlyList<E820Entry> entries)

@@ -9,6 +9,9 @@ namespace XenSim.Hypervisor.Hypercalls;
 /// <remarks>Source: stable-4.17 xen/arch/x86/physdev.c, xen/drivers/pci/physdev.c, xen/drivers/passthrough/pci.c: pci_add_device; RELEASE-4.0.4 xen/arch/x86/physdev.c.</remarks>
 internal static class PhysdevPci
 {
+    /// <summary>physdev_pci_mmcfg_reserved: address, segment, first and last bus, flags. Unit: bytes.</summary>
+    private const int MmcfgSize = 16;
+
     public static long Do(HypercallCall c, PhysdevOp op, VirtualAddress arg)
     {
         bool v40 = c.Xen.Profile.Release == XenRelease.V4_0;
@@ -27,7 +30,27 @@ internal static class PhysdevPci
             return XenErrno.EFAULT.ToResult();
         if (!valid)
             return XenErrno.EINVAL.ToResult();
+        if (op == PhysdevOp.pci_mmcfg_reserved && c.Caller.IsPrivileged)
+            return MmcfgReserved(c, arg).ToResult();
         return c.Caller.IsPrivileged ? Run(c.Xen, op, device).ToResult() : XenErrno.EPERM.ToResult();
+    }
+
+    /// <summary>pci_mmcfg_reserved: dom0 agrees or not with what Xen read in the MCFG.</summary>
+    private static XenErrno MmcfgReserved(HypercallCall c, VirtualAddress arg)
+    {
+        const uint reserved = 1; // XEN_PCI_MMCFG_RESERVED
+        const byte lastBus = 0xFF;
+        Span<byte> r = stackalloc byte[MmcfgSize];
+        c.Memory.TryRead(arg, r);
+        ulong address = r.ReadStruct<ulong>();
+        if ((r[12..].ReadStruct<uint>() & ~reserved) != 0)
+            return XenErrno.EINVAL;
+        if (c.Xen.Options.Host.Firmware.McfgBase is not { } mcfg || r[8..].ReadStruct<ushort>() != 0 || r[10] != 0 || r[11] != lastBus)
+            return XenErrno.ENODEV;
+        if (address == mcfg)
+            return XenErrno.None;
+        c.Xen.Log(LogLevel.Warn, $"Base address presented for segment 0000 bus 00-ff ({address:x8}) does not match previously obtained one ({mcfg:x8})");
+        return XenErrno.EIO;
     }
 
     /// <summary>Segment, bus and devfn of the structure that the operation takes.</summary>
@@ -46,7 +69,7 @@ internal static class PhysdevPci
                 valid = ext.IsExtfn <= 1 && ext.IsVirtfn <= 1;
                 return read;
             case PhysdevOp.pci_mmcfg_reserved:
-                return c.Memory.TryRead(arg, stackalloc byte[16]);
+                return c.Memory.TryRead(arg, stackalloc byte[MmcfgSize]);
             case PhysdevOp.pci_device_add:
                 read = c.Memory.TryRead(arg, stackalloc byte[12]);
                 return read & TryReadDevice(c, arg, out device);
@@ -79,7 +102,7 @@ internal static class PhysdevPci
             case PhysdevOp.restore_msi or PhysdevOp.restore_msi_ext:
                 return xen.PciDevices.Contains(device) ? XenErrno.None : XenErrno.ENODEV;
             default:
-                // No MSI-X tables, and no MCFG that Xen would have found.
+                // No MSI-X tables.
                 return XenErrno.ENODEV;
         }
     }

@@ -68,7 +68,7 @@ internal static class PlatformOpCall
             case PlatformOp.firmware_info:
                 return Firmware(c, p);
             case PlatformOp.enter_acpi_sleep:
-                return Sleep(c, p[4..].ReadStruct<uint>());
+                return AcpiSleep.Enter(c.Xen, p);
             case PlatformOp.change_freq or PlatformOp.getidletime or PlatformOp.efi_runtime_call:
                 return XenErrno.ENOSYS;
             case PlatformOp.set_processor_pminfo:
@@ -192,12 +192,6 @@ internal static class PlatformOpCall
             default:
                 return XenErrno.EINVAL;
         }
-    }
-
-    private static XenErrno Sleep(HypercallCall c, uint state)
-    {
-        const uint first = 3, last = 5;
-        return state is < first or > last ? XenErrno.EINVAL : Missing(c, PlatformOp.enter_acpi_sleep, XenErrno.EINVAL);
     }
 
     /// <summary>Xen takes power states of its one processor, and does not use them here.</summary>

@@ -13,17 +13,13 @@ public sealed class GuestPhysmap : IFrameMap
     private const ulong MaxGfn = 1UL << 28;
     private long[]?[] _blocks = new long[]?[64];
 
-    /// <summary>Machine frame that stands in for every hole while one instruction that touches a hole runs; -1: none.</summary>
-    internal long StandInForHoles { get; set; } = -1;
-
     /// <summary>Highest guest frame ever mapped (XENMEM_maximum_gpfn).</summary>
     public ulong MaxMapped { get; private set; }
 
     public long MachineFrame(ulong guestFrame)
     {
         ulong index = guestFrame >> BlockBits;
-        long frame = index < (ulong)_blocks.Length && _blocks[index] is { } block ? block[guestFrame & BlockMask] - 1 : -1;
-        return frame < 0 ? StandInForHoles : frame;
+        return index < (ulong)_blocks.Length && _blocks[index] is { } block ? block[guestFrame & BlockMask] - 1 : -1;
     }
 
     public Mfn Get(Gfn gfn)

@@ -30,6 +30,9 @@ public enum RunStopReason
 
     /// <summary>A domain shut down: <see cref="RunStop.Domain"/>, reason in its ShutdownReason.</summary>
     DomainShutdown,
+
+    /// <summary>The machine is off: <see cref="Xen.Ended"/>.</summary>
+    MachineEnded,
     InstructionLimit,
     TimeLimit,
 

@@ -97,6 +97,8 @@ public sealed class Scheduler
 
         if (_xen.TakeStopRequest() is { } text)
             return new RunStop(RunStopReason.Requested, Text: text);
+        if (_xen.Ended is not null)
+            return new RunStop(RunStopReason.MachineEnded);
         if (_xen.TakeUnimplemented() is { } missing)
             return new RunStop(RunStopReason.Unimplemented, Text: missing);
         if (_xen.TakeShutdown() is { } domain)

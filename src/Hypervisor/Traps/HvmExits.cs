@@ -2,7 +2,6 @@ using XenSim.Guest.Cpu;
 using XenSim.Guest.Memory;
 using XenSim.Hypervisor.Domains;
 using XenSim.Hypervisor.Hvm;
-using XenSim.Hypervisor.Memory;
 using XenSim.Hypervisor.Scheduling;
 
 namespace XenSim.Hypervisor.Traps;
@@ -12,15 +11,13 @@ namespace XenSim.Hypervisor.Traps;
 /// Source: stable-4.17 xen/arch/x86/hvm/svm/svm.c: svm_vmexit_handler; vmx/vmx.c: vmx_vmexit_handler; hvm.c: hvm_hap_nested_page_fault,
 /// hvm_ud_intercept; emulate.c: null_ops; io.c: hvm_io_intercept.
 /// </remarks>
-internal sealed class HvmExits(Xen xen)
+internal sealed class HvmExits(Xen xen, StandInPage standIn)
 {
     private const byte InvalidOpcode = 6;
     private const byte GeneralProtection = 13;
 
     /// <summary>ud2a; "xen": what stands before an instruction that Xen shall emulate.</summary>
     private static ReadOnlySpan<byte> ForcedEmulation => [0x0F, 0x0B, 0x78, 0x65, 0x6E];
-
-    private Public.Mfn _standIn = Public.Mfn.Invalid;
 
     /// <summary>True when the exit is one of a hardware guest alone; <paramref name="stop"/> as for the dispatcher.</summary>
     public bool TryHandle(Vcpu v, in CpuExit exit, out RunStop? stop)
@@ -63,8 +60,8 @@ internal sealed class HvmExits(Xen xen)
             case ExitReason.Exception:
                 Exception(v, exit);
                 return true;
-            case ExitReason.PhysicalAccess when v.Domain.Physmap is { } map:
-                return AccessHole(v, map, exit, out stop);
+            case ExitReason.PhysicalAccess when v.Domain.Physmap is not null:
+                return AccessHole(v, exit, out stop);
             default:
                 return false;
         }
@@ -113,9 +110,9 @@ internal sealed class HvmExits(Xen xen)
 
     /// <summary>
     /// An access to guest-physical memory that is not there: a register of a device that Xen emulates, or a hole, which no I/O server claims, so that it reads
-    /// all ones and takes no write. The instruction runs once on a page that holds what is there to be read, and what it wrote there goes to the device.
+    /// all ones and takes no write.
     /// </summary>
-    private bool AccessHole(Vcpu v, GuestPhysmap map, in CpuExit exit, out RunStop? stop)
+    private bool AccessHole(Vcpu v, in CpuExit exit, out RunStop? stop)
     {
         stop = null;
         if ((AccessKind)exit.Vector == AccessKind.Execute)
@@ -124,50 +121,17 @@ internal sealed class HvmExits(Xen xen)
             return true;
         }
 
-        if (_standIn == Public.Mfn.Invalid)
-            _standIn = xen.Mappings.AllocateXenFrame();
-        Span<byte> page = xen.Memory.Writable(_standIn.Value);
-        page.Fill(0xFF);
-        int offset = (int)(exit.Address & 0xFFF), size = Math.Clamp((int)exit.Size, 1, Math.Min(8, 4096 - offset));
+        int size = StandInPage.SizeOf(exit);
         bool device = HvmMmio.Claims(v, exit.Address);
-        ulong before = 0;
-        if (device)
-        {
-            before = HvmMmio.Read(v, exit.Address, size);
-            Put(page.Slice(offset, size), before);
-        }
-
-        map.StandInForHoles = (long)_standIn.Value;
-        v.Cpu.FlushTlb();
-        CpuExit after = v.Cpu.Run(1);
-        map.StandInForHoles = -1;
-        v.Cpu.FlushTlb();
-        if (device)
-        {
-            ulong value = Get(xen.Memory.Readable(_standIn.Value).Slice(offset, size));
-            if ((AccessKind)exit.Vector == AccessKind.Write || value != before)
-                HvmMmio.Write(v, exit.Address, size, value);
-        }
-
+        ulong before = device ? HvmMmio.Read(v, exit.Address, size) : ulong.MaxValue, value = before;
+        CpuExit after = standIn.Run(v, exit, ref value);
+        if (device && ((AccessKind)exit.Vector == AccessKind.Write || value != before))
+            HvmMmio.Write(v, exit.Address, size, value);
         if (after.Reason == ExitReason.BudgetSpent)
             return true;
         if (TryHandle(v, after, out stop))
             return true;
         stop = TrapDispatcher.Common(v, after);
         return true;
-    }
-
-    private static void Put(Span<byte> to, ulong value)
-    {
-        for (int i = 0; i < to.Length; i++)
-            to[i] = (byte)(value >> (8 * i));
-    }
-
-    private static ulong Get(ReadOnlySpan<byte> from)
-    {
-        ulong value = 0;
-        for (int i = 0; i < from.Length; i++)
-            value |= (ulong)from[i] << (8 * i);
-        return value;
     }
 }

@@ -186,16 +186,27 @@ internal static class PrivilegedOps
         return MsrEffect.Done;
     }
 
-    /// <summary>No device is there: reads are all ones, writes go nowhere (guest_io_read, guest_io_write).</summary>
+    /// <summary>IN and OUT. Xen's debug port is no device of the machine's.</summary>
     public static void Port(Vcpu v, in CpuExit exit)
     {
         bool read = exit.Operation == PrivilegedOperation.In || exit.Reason == ExitReason.PortIn;
         ulong mask = exit.Size switch { 1 => 0xFF, 2 => 0xFFFF, _ => 0xFFFF_FFFF };
+        uint value = (uint)(v.Cpu[Gpr.Rax] & mask);
         if (read)
-            v.Cpu[Gpr.Rax] = exit.Size == 4 ? mask : v.Cpu[Gpr.Rax] | mask;
+        {
+            value = GuestIo.Read(v.Domain, exit.Operand, exit.Size);
+            v.Cpu[Gpr.Rax] = exit.Size == 4 ? value : (v.Cpu[Gpr.Rax] & ~mask) | value;
+        }
         else if (exit is { Operand: Hvm.DebugPort.Number, Size: 1 } && v.Domain.DebugPort is { } console)
-            console.Write((byte)v.Cpu[Gpr.Rax]);
-        Report(v, read ? "in" : "out", exit.Operand, read ? mask : v.Cpu[Gpr.Rax] & mask);
+        {
+            console.Write((byte)value);
+        }
+        else
+        {
+            GuestIo.Write(v.Domain, exit.Operand, exit.Size, value);
+        }
+
+        Report(v, read ? "in" : "out", exit.Operand, value);
     }
 
     public static void Report(Vcpu v, string kind, ulong index, ulong value)

@@ -5,7 +5,7 @@ using XenSim.Hypervisor.Hypercalls;
 
 namespace XenSim.Hypervisor.Traps;
 
-/// <summary>INS and OUTS of a PV guest that may use the port. No device is there: what comes in is all ones, what goes out is lost.</summary>
+/// <summary>INS and OUTS of a PV guest that may use the port.</summary>
 /// <remarks>
 /// Source: RELEASE-4.0.4 xen/arch/x86/traps.c: emulate_privileged_op, cases 0x6c-0x6f; stable-4.17 xen/arch/x86/pv/emul-priv-op.c: rep_ins,
 /// rep_outs, pv_emul_virt_to_linear.
@@ -38,8 +38,9 @@ internal static class StringPorts
             if (offset > limit || offset + exit.Size - 1 > limit)
                 return false;
             ulong at = v.Domain.Is32BitPv ? (uint)(segment + offset) : segment + offset;
-            data.Fill(0xFF);
             LinearAddress fault = new(at);
+            if (input)
+                BitConverter.TryWriteBytes(data, GuestIo.Read(v.Domain, exit.Operand, exit.Size));
             if (!v.Memory.IsGuestRange(at, exit.Size) || !(input
                     ? v.Cpu.TryWrite(new LinearAddress(at), data[..exit.Size], 0, out fault, out _)
                     : v.Cpu.TryRead(new LinearAddress(at), data[..exit.Size], 0, out fault, out _)))
@@ -48,6 +49,8 @@ internal static class StringPorts
                 return true;
             }
 
+            if (!input)
+                GuestIo.Write(v.Domain, exit.Operand, exit.Size, BitConverter.ToUInt32(data));
             PrivilegedOps.Report(v, input ? "in" : "out", exit.Operand, BitConverter.ToUInt32(data));
             left--;
             v.Cpu[index] = Keep(v.Cpu[index], offset + step, exit);

@@ -28,11 +28,13 @@ internal sealed class TrapDispatcher
     private readonly Xen _xen;
     private readonly HvmExits _hardware;
     private readonly WritablePageTables _pageTables = new();
+    private readonly StandInPage _standIn;
 
     internal TrapDispatcher(Xen xen)
     {
         _xen = xen;
-        _hardware = new HvmExits(xen);
+        _standIn = new StandInPage(xen);
+        _hardware = new HvmExits(xen, _standIn);
     }
 
     /// <summary>Null: the vCPU goes on (or was blocked, shut down, crashed: its state says so).</summary>
@@ -97,6 +99,10 @@ internal sealed class TrapDispatcher
                 if (!PrivilegedOps.TryEmulate(v, exit))
                     Fault(v, GeneralProtection, 0);
                 return null;
+            case ExitReason.PhysicalAccess when (AccessKind)exit.Vector != AccessKind.Execute && _xen.Ports.Pci.Claims(exit.Address):
+                ulong value = _xen.Ports.Pci.ReadMemory(exit.Address, StandInPage.SizeOf(exit));
+                CpuExit after = _standIn.Run(v, exit, ref value);
+                return after.Reason == ExitReason.BudgetSpent ? null : HandleParavirtual(v, after);
             default:
                 return Common(v, exit);
         }

@@ -30,7 +30,7 @@ public sealed partial class DebugSession
     {
         public static readonly StageSteps Instance = new();
 
-        public bool IsStop(XenEvent e) => e is StageEntered or StageFailed or GuestStarted or DomainShutdown;
+        public bool IsStop(XenEvent e) => e is StageEntered or StageFailed or GuestStarted or DomainShutdown or MachineEnded;
 
         public bool IsFrame(CallFrame frame) => !frame.IsHypercall;
 

@@ -129,7 +129,7 @@ internal sealed class StopWatcher(Inspector inspector, IReadOnlyList<Breakpoint>
         (EventKind.Cpuid, PrivilegedAccess a) => a.Kind.Contains("cpuid", StringComparison.OrdinalIgnoreCase) && (p.Number is null || p.Number == a.Index),
         (EventKind.Msr, PrivilegedAccess a) => a.Kind.Contains("msr", StringComparison.OrdinalIgnoreCase) && (p.Number is null || p.Number == a.Index),
         (EventKind.PageWritten, PageWritten w) => p.Text.Length == 0 || w.What == p.Text,
-        (EventKind.Shutdown, DomainShutdown) => true,
+        (EventKind.Shutdown, DomainShutdown or MachineEnded) => true,
         (EventKind.XenStore, XenStoreRequest r) => p.Text.Length == 0 || Breakpoint.Matches(p.Text, r.Path),
         _ => false,
     };

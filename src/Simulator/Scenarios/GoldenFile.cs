@@ -16,7 +16,7 @@ public sealed record GoldenFile(string File, IReadOnlyList<string> Events, Mark 
     public static readonly IReadOnlyList<string> Usual =
     [
         "StageEntered", "StageReturned", "StageFailed", "HypercallEntered", "HypercallReturned", "PageWritten", "PageTypeRefused", "ConsoleOutput", "GuestStarted", "GuestException", "DomainCreated",
-        "DomainShutdown", "DomainDestroyed",
+        "DomainShutdown", "DomainDestroyed", "MachineEnded",
     ];
 
     private static readonly GoldenFile s_blank = new("", Usual, default);

@@ -266,6 +266,7 @@ public sealed partial class BootSession : IDisposable
         RunStopReason.Idle => Idle(),
         RunStopReason.Woken => null,
         RunStopReason.DomainShutdown => _domains.Find(d => d.Id == stop.Domain) is { Outcome: null } domain ? AfterShutdown(domain, token) : null,
+        RunStopReason.MachineEnded => AfterMachine(),
         RunStopReason.InstructionLimit => Ended(SessionEnd.LimitReached, $"the limit of {_options.Limits.Instructions} instructions was reached"),
         RunStopReason.Interrupted => null,
         RunStopReason.TimeLimit => Ended(SessionEnd.LimitReached, $"the limit of {_options.Limits.VirtualNanoseconds / 1_000_000} ms of virtual time was reached"),
@@ -299,6 +300,15 @@ public sealed partial class BootSession : IDisposable
         }
 
         return AfterEnd(domain);
+    }
+
+    /// <summary>dom0 ended with the machine, without having shut down.</summary>
+    private SessionOutcome AfterMachine()
+    {
+        SessionOutcome outcome = Xen.Ended == MachineEnd.PowerOff ? Ended(SessionEnd.PoweredOff, "the machine powered off") : Ended(SessionEnd.Rebooted, "the machine was reset");
+        if (_domains.Find(d => d.Id == DomainId.Dom0) is { } dom0)
+            dom0.Outcome = outcome;
+        return outcome;
     }
 
     /// <summary>dom0's end is the machine's.</summary>

@@ -33,7 +33,7 @@ public sealed class PerfettoWriter : IEventConsumer, IDisposable
     public bool Wants(Type eventType)
         => eventType == typeof(StageEntered) || eventType == typeof(StageReturned) || eventType == typeof(StageFailed) || eventType == typeof(HypercallEntered) || eventType == typeof(HypercallReturned)
             || eventType == typeof(GuestException) || eventType == typeof(PrivilegedAccess) || eventType == typeof(ConsoleOutput) || eventType == typeof(XenStoreRequest) || eventType == typeof(GuestStarted)
-            || eventType == typeof(DomainShutdown) || eventType == typeof(PageWritten);
+            || eventType == typeof(DomainShutdown) || eventType == typeof(MachineEnded) || eventType == typeof(PageWritten);
 
     public void On(in TimedEvent e)
     {
@@ -68,6 +68,9 @@ public sealed class PerfettoWriter : IEventConsumer, IDisposable
                 break;
             case DomainShutdown shutdown:
                 Instant(FirstDomain + shutdown.Domain.Value, 1, "shutdown", "life", e);
+                break;
+            case MachineEnded machine:
+                Instant(HypervisorProcess, StagesThread, machine.How == MachineEnd.PowerOff ? "power off" : "reset", "life", e);
                 break;
             case PageWritten page:
                 Instant(FirstDomain + page.Domain.Value, 1, $"{page.What} written", "memory", e);

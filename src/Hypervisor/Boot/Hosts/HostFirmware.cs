@@ -1,3 +1,5 @@
+using System.Globalization;
+using XenSim.Hypervisor.Public.Acpi;
 using XenSim.Hypervisor.Public.Numbers;
 
 namespace XenSim.Hypervisor.Boot.Hosts;
@@ -17,10 +19,29 @@ public readonly record struct MemoryRange(FirmwareAddress Start, FirmwareAddress
 
 /// <summary>An ACPI table as the boot log lists it.</summary>
 /// <param name="Text">OEM id, table id, revision and creator as printed.</param>
-public sealed record AcpiTable(string Signature, FirmwareAddress Address, uint Length, uint Revision, string Text);
+public sealed record AcpiTable(string Signature, FirmwareAddress Address, uint Length, uint Revision, string Text)
+{
+    /// <summary>What <see cref="Text"/> says, "%6s %8s %8X %4s %8X" (drivers/acpi/tables/tbutils.c: acpi_tb_print_table_header); null: it is not of that form.</summary>
+    public AcpiIdentity? Identity
+    {
+        get
+        {
+            const int length = 38;
+            return Text.Length == length && Number(16, out uint oem) && Number(30, out uint creator)
+                ? new AcpiIdentity(Text[..6], Text[7..15], oem, Text[25..29], creator)
+                : null;
+        }
+    }
+
+    private bool Number(int at, out uint value) => uint.TryParse(Text.AsSpan(at, 8), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out value);
+}
 
 /// <summary>An interrupt source override of the MADT.</summary>
-public readonly record struct InterruptOverride(uint Irq, uint Gsi, string Polarity, string Trigger);
+public readonly record struct InterruptOverride(uint Irq, uint Gsi, string Polarity, string Trigger)
+{
+    /// <summary>MPS INTI flags: polarity in bits 0 and 1, trigger mode in 2 and 3. ACPI 5.0, table 5-50.</summary>
+    public byte Flags => (byte)((Polarity switch { "high" => 1, "low" => 3, _ => 0 }) | (Trigger switch { "edge" => 1, "level" => 3, _ => 0 } << 2));
+}
 
 /// <summary>What the firmware and the boot loader tell Xen.</summary>
 public sealed record HostFirmware
@@ -48,12 +69,15 @@ public sealed record HostFirmware
 
     public required string DmiVersion { get; init; }
 
+    /// <summary>What the FADT says.</summary>
+    public required FixedAcpiTable Fadt { get; init; }
+
     /// <summary>I/O port of the ACPI PM timer.</summary>
-    public required uint PmTimerPort { get; init; }
+    public uint PmTimerPort => Fadt.PmTimer;
 
-    public required uint Pm1Control { get; init; }
+    public uint Pm1Control => Fadt.Pm1Control;
 
-    public required uint Pm1Event { get; init; }
+    public uint Pm1Event => Fadt.Pm1Event;
 
     public required ulong LocalApicAddress { get; init; }
 
@@ -65,6 +89,9 @@ public sealed record HostFirmware
 
     /// <summary>Base of PCI Express configuration space; null if there is no MCFG.</summary>
     public required ulong? McfgBase { get; init; }
+
+    /// <summary>The host bridge's configuration space as the firmware leaves it: 64 registers of 32 bits.</summary>
+    public required IReadOnlyList<uint> HostBridge { get; init; }
 
     /// <summary>End of RAM below 4 GiB for a machine of that size. Unit: bytes.</summary>
     public ulong Top(ulong memoryMiB) => Math.Min(memoryMiB << 20, LowMemoryLimit);

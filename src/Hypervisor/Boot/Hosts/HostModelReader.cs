@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using XenSim.Guest.Cpu;
+using XenSim.Hypervisor.Public.Acpi;
 using XenSim.Hypervisor.Public.Numbers;
 
 namespace XenSim.Hypervisor.Boot.Hosts;
@@ -104,14 +105,57 @@ public sealed class HostModelReader
             LapicNmi = Member(f, at, "lapicNmi").ValueKind == JsonValueKind.True,
             MpTable = Hex(f, at, "mpTable"),
             DmiVersion = Text(f, at, "dmiVersion"),
-            PmTimerPort = (uint)Hex(f, at, "pmTimerPort"),
-            Pm1Control = (uint)Hex(f, at, "pm1Control"),
-            Pm1Event = (uint)Hex(f, at, "pm1Event"),
+            Fadt = Fadt(f, at),
             LocalApicAddress = Hex(f, at, "localApicAddress"),
             IoApicAddress = Hex(f, at, "ioApicAddress"),
             HpetAddress = Hex(f, at, "hpetAddress"),
             HpetId = (uint)Hex(f, at, "hpetId"),
+            HostBridge = Bridge(Member(f, at, "hostBridge")),
             McfgBase = f.ValueKind == JsonValueKind.Object && f.TryGetProperty("mcfgBase", out _) ? Hex(f, at, "mcfgBase") : null,
+        };
+    }
+
+    /// <summary>Registers by their offsets; the others are zero.</summary>
+    private uint[] Bridge(JsonElement registers)
+    {
+        const int bytes = 256;
+        uint[] space = new uint[bytes / 4];
+        foreach (JsonProperty r in Members(registers, "$.firmware.hostBridge"))
+        {
+            string at = $"$.firmware.hostBridge.{r.Name}";
+            ulong offset = Hex(r.Name, at);
+            if (offset >= bytes || offset % 4 != 0)
+                _errors.Add($"{at}: not the offset of a register in 256 bytes");
+            else
+                space[offset / 4] = (uint)HexValue(r.Value, at);
+        }
+
+        return space;
+    }
+
+    /// <summary>Without <c>resetRegister</c> there is none.</summary>
+    private FixedAcpiTable Fadt(JsonElement f, string at)
+    {
+        const string reset = "resetRegister";
+        bool canReset = f.ValueKind == JsonValueKind.Object && f.TryGetProperty(reset, out _);
+        return new FixedAcpiTable
+        {
+            InterruptModel = 1,
+            SciInterrupt = (ushort)Decimal(f, at, "sciInterrupt"),
+            SmiCommand = (uint)Hex(f, at, "smiCommandPort"),
+            AcpiEnable = (byte)Hex(f, at, "acpiEnable"),
+            AcpiDisable = (byte)Hex(f, at, "acpiDisable"),
+            Pm1Event = (uint)Hex(f, at, "pm1Event"),
+            Pm1Control = (uint)Hex(f, at, "pm1Control"),
+            PmTimer = (uint)Hex(f, at, "pmTimerPort"),
+            Gpe0 = (uint)Hex(f, at, "gpe0Port"),
+            Gpe0Length = (byte)Decimal(f, at, "gpe0Length"),
+            ExtendedGpe0 = true,
+            Century = (byte)Hex(f, at, "century"),
+            BootArchitecture = (ushort)Hex(f, at, "bootArchitecture"),
+            Flags = (uint)Hex(f, at, "fadtFlags"),
+            ResetRegister = canReset ? (uint)Hex(f, at, reset) : 0,
+            ResetValue = canReset ? (byte)Hex(f, at, "resetValue") : (byte)0,
         };
     }
 

@@ -26,7 +26,7 @@ internal static class HostModelRules
             yield return "$.cpuid.00000001: EDX bit 6 (PAE) is clear; neither release runs without PAE";
         foreach (string e in Virtualisation(host))
             yield return e;
-        foreach (string e in Memory(host.Firmware))
+        foreach (string e in Memory(host.Firmware).Concat(AcpiFirmware.Problems(host.Firmware)))
             yield return e;
     }
 

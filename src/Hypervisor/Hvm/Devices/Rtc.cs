@@ -2,7 +2,8 @@ namespace XenSim.Hypervisor.Hvm.Devices;
 
 /// <summary>The clock chip behind ports 0x70 and 0x71: time of day and its RAM. It does not interrupt here.</summary>
 /// <remarks>Source: stable-4.17 xen/arch/x86/hvm/rtc.c; Motorola MC146818A data sheet.</remarks>
-internal sealed class Rtc(Xen xen, Func<ulong> secondsSince1970)
+/// <param name="century">Index at which a firmware says that the century stands; 0: nowhere.</param>
+internal sealed class Rtc(Xen xen, Func<ulong> secondsSince1970, byte century = 0)
 {
     private const int RegisterA = 10, RegisterB = 11, RegisterC = 12, RegisterD = 13;
     private const byte BinaryMode = 4, Hours24 = 2, InterruptEnables = 0x70, ValidRam = 0x80;
@@ -31,6 +32,7 @@ internal sealed class Rtc(Xen xen, Func<ulong> secondsSince1970)
             7 => Coded(day.Day),
             8 => Coded(day.Month),
             9 => Coded(day.Year % 100),
+            _ when _index == century && century != 0 => Coded(day.Year / 100),
             RegisterC => 0,
             _ => _ram[_index],
         };

@@ -130,6 +130,16 @@ public sealed record DomainShutdown(DomainId Domain, uint Reason) : XenEvent;
 /// <summary>A domain was destroyed and its pages freed.</summary>
 public sealed record DomainDestroyed(DomainId Domain) : XenEvent;
 
+/// <summary>The machine itself was switched off or reset, by ACPI or the reset register.</summary>
+public sealed record MachineEnded(MachineEnd How) : XenEvent;
+
+/// <summary>What became of the machine.</summary>
+public enum MachineEnd
+{
+    PowerOff,
+    Reset,
+}
+
 /// <summary>A request on the xenstore connection and its reply.</summary>
 public sealed record XenStoreRequest(DomainId Caller, string Operation, string Path, string Value, string Result) : XenEvent;
 

@@ -72,6 +72,7 @@ internal static class StopView
         PrivilegedAccess x => $"d{x.Domain.Value}v{x.Vcpu} {x.Kind} 0x{x.Index:x} = 0x{x.Value:x} at 0x{x.InstructionPointer:x}",
         DomainCreated x => $"d{x.Domain.Value} exists",
         DomainShutdown x => $"d{x.Domain.Value} shut down, reason {x.Reason}",
+        MachineEnded x => $"the machine {(x.How == MachineEnd.PowerOff ? "is off" : "was reset")}",
         DomainDestroyed x => $"d{x.Domain.Value} is gone",
         XenStoreRequest x => $"xenstore: d{x.Caller.Value} {x.Operation} {x.Path} {x.Value} -> {x.Result}",
         StateChanged x => $"{x.Machine}: {x.From} -{x.Trigger}-> {x.To}",

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Events;
 using XenSim.Simulator.Scenarios.Shapes;
 
@@ -24,6 +25,10 @@ internal static class ShutdownExpectation
     private static string? Check(uint expected, IEvidence evidence)
     {
         DomainShutdown? shutdown = evidence.Events.Select(e => e.Event).OfType<DomainShutdown>().LastOrDefault(s => s.Domain == evidence.Subject);
+
+        // A dom0 that has ACPI goes off with the machine, and shuts down no domain.
+        if (shutdown is null && evidence.Subject == DomainId.Dom0 && evidence.Events.Select(e => e.Event).OfType<MachineEnded>().LastOrDefault() is { } machine)
+            shutdown = new DomainShutdown(DomainId.Dom0, machine.How == MachineEnd.PowerOff ? s_reasons["poweroff"] : s_reasons["reboot"]);
         string wanted = s_reasons.First(r => r.Value == expected).Key;
         if (shutdown is null)
             return $"expected shutdown {wanted}, the guest never shut down ({evidence.Outcome?.Detail})";

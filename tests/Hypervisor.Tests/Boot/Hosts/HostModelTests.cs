@@ -101,6 +101,11 @@ public sealed class HostModelTests
     [InlineData("\"c0010114\": \"0\"", "\"c0010115\": \"0\"", "c0010114 is missing, which the CPU's virtualisation needs")]
     [InlineData("\"end\": \"a0000\"", "\"end\": \"1a0000\"", "overlaps the range before it")]
     [InlineData("\"pmTimerPort\": \"608\",", "", "$.firmware.pmTimerPort: missing")]
+    [InlineData("\"length\": \"78\"", "\"length\": \"79\"", "$.firmware.acpiTables: APIC is 78 bytes long, not 79")]
+    [InlineData("\"signature\": \"WAET\"", "\"signature\": \"SSDT\"", "$.firmware.acpiTables: SSDT is no table that the firmware can write")]
+    [InlineData("\"text\": \"BOCHS  BXPC            1 BXPC        1\"", "\"text\": \"BOCHS\"", "$.firmware.acpiTables: RSDT: \"BOCHS\" is not what Xen prints of a table's header")]
+    [InlineData("\"mcfgBase\": \"b0000000\"", "\"x\": 0", "$.firmware.acpiTables: MCFG needs $.firmware.mcfgBase")]
+    [InlineData("\"60\": \"b0000001\"", "\"61\": \"b0000001\"", "$.firmware.hostBridge.61: not the offset of a register in 256 bytes")]
     [InlineData("\"cpuKhz\": 2596098", "\"cpuKhz\": 1", "$.cpuKhz: 1 kHz")]
     [InlineData("\"name\"", "name", "not JSON: line 2")]
     public void A_broken_model_is_refused_with_the_place_of_the_error(string from, string to, string error)
