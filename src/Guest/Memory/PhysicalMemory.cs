@@ -191,6 +191,9 @@ public sealed unsafe class PhysicalMemory : IDisposable
         _frames = null;
     }
 
+    /// <summary>What the tables of the snapshots that are not disposed take together: what they share counts once. Unit: bytes.</summary>
+    public long SnapshotBytes { get; internal set; }
+
     internal void Attach(CpuState* cpu) => _processors.Add((nint)cpu);
 
     internal void Detach(CpuState* cpu) => _processors.Remove((nint)cpu);

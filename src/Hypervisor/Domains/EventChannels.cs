@@ -297,6 +297,9 @@ public sealed class EventChannels
     /// <summary>evtchn_port_is_pending.</summary>
     public bool IsPending(uint port) => _fifo?.IsPending(port) ?? _domain.SharedInfo.IsPending(port);
 
+    /// <summary>The port's mask bit is set.</summary>
+    public bool IsMasked(uint port) => _fifo?.IsMasked(port) ?? _domain.SharedInfo.IsMasked(port);
+
     /// <summary>send_guest_vcpu_virq and send_guest_global_virq: nothing happens if the guest did not bind it.</summary>
     public void RaiseVirq(Vcpu vcpu, Virq virq)
     {

@@ -108,7 +108,7 @@ public sealed class GrantTable
     internal void SetFlags(uint reference, GrantEntryFlags flags) => BinaryPrimitives.WriteUInt16LittleEndian(Entry(reference), (ushort)flags);
 
     /// <summary>The frame number in a full-page entry.</summary>
-    internal ulong FullPageFrame(uint reference)
+    public ulong FullPageFrame(uint reference)
         => Version == 2 ? BinaryPrimitives.ReadUInt64LittleEndian(Entry(reference)[8..]) : BinaryPrimitives.ReadUInt32LittleEndian(Entry(reference)[4..]);
 
     internal void SetFullPageFrame(uint reference, ulong frame)

@@ -33,7 +33,7 @@ internal static class DebugCommand
             new Option<string[]>("-x") { Description = "Execute the prompt's commands in this file first. May be repeated.", HelpName = "FILE", Arity = ArgumentArity.OneOrMore, AllowMultipleArgumentsPerToken = false },
             new Option<string?>("--record") { Description = "Save the session as a recording when leaving.", HelpName = "FILE" },
             Options.Number("--history-memory", "What history may take (default 1024).", "MiB", 1024, 16, 1 << 20),
-            Options.Number("--history-interval", "Distance of captured states (default 10000000).", "INSTRUCTIONS", 10_000_000, 100, long.MaxValue / 1024),
+            Options.Number("--history-interval", "Distance of captured states (default 20000000).", "INSTRUCTIONS", 20_000_000, 100, long.MaxValue / 1024),
             new Option<bool>("--no-history") { Description = "Capture nothing: going back runs everything again." },
             new Option<string[]>("--symbols") { Description = "Symbols of the guest: an ELF file or a System.map. May be repeated.", HelpName = "FILE", Arity = ArgumentArity.OneOrMore, AllowMultipleArgumentsPerToken = false },
             new Option<int?>("--case") { Description = "Which of the scenario's combinations, from 1.", HelpName = "N" },

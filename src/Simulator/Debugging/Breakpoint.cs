@@ -64,7 +64,7 @@ public enum EventKind
 /// <param name="Text">Text of the console that has to come; empty: any output.</param>
 public sealed record EventPoint(EventKind Kind, ulong? Number = null, string Text = "") : StopPoint
 {
-    public override string ToString() => $"{Word(Kind)}{(Number is { } n ? $" 0x{n:x}" : "")}{(Text.Length > 0 ? $" \"{Text}\"" : "")}";
+    public override string ToString() => $"{Word(Kind)}{(Number is not { } n ? "" : Kind is EventKind.Exception or EventKind.EventChannel ? $" {n}" : $" 0x{n:x}")}{(Text.Length > 0 ? $" \"{Text}\"" : "")}";
 
     /// <summary>The prompt's word for a kind.</summary>
     public static string Word(EventKind kind) => kind switch
@@ -111,10 +111,11 @@ public sealed record MemoryWatch(AddressSpace Space, ulong Address, int Length, 
     public override string ToString() => $"{Kind.ToString().ToLowerInvariant()} of {Length} byte{(Length == 1 ? "" : "s")} at {Space switch { AddressSpace.Virtual => "", AddressSpace.GuestPhysical => "guest-physical ", _ => "machine " }}0x{Address:x}";
 }
 
-/// <summary>A register of whichever vCPU runs, when its value changes. The guest then runs instruction by instruction.</summary>
-public sealed record RegisterWatch(string Register) : StopPoint
+/// <summary>A register, when its value changes. The guest then runs instruction by instruction.</summary>
+/// <param name="Vcpu">Of this vCPU, also while it does not run; null: of whichever runs.</param>
+public sealed record RegisterWatch(string Register, VcpuId? Vcpu = null) : StopPoint
 {
-    public override string ToString() => $"change of {Register}";
+    public override string ToString() => $"change of {Register}{(Vcpu is { } v ? $" of {v}" : "")}";
 }
 
 /// <summary>A breakpoint or watchpoint that was set. Changes take effect when the session next runs.</summary>

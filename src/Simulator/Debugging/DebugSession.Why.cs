@@ -1,3 +1,5 @@
+using XenSim.Hypervisor.Public.Events;
+
 namespace XenSim.Simulator.Debugging;
 
 /// <summary>Who put something where it is.</summary>
@@ -17,7 +19,7 @@ public sealed partial class DebugSession
         byte[] value = Inspect.ValueOf(what, Inspect.Selected);
         StopPoint point = what is MemoryWatch { Space: not AddressSpace.Machine } m && Inspect.MachineAddressOf(m.Space, m.Address) is { } at
             ? m with { Space = AddressSpace.Machine, Address = at.Value } : what;
-        StopReport found = Backward(new StepEnd(null, null, EveryInstruction: point is RegisterWatch), [new Breakpoint(0, point)], stop);
+        StopReport found = Backward(new StepEnd(null, null, EveryInstruction: point is RegisterWatch), [new Breakpoint(0, point)], stop, includesNow: true);
         WhyReport report = new(what, value, null, "", [], null, null);
         if (found.Reason == StopReason.Watchpoint)
         {
@@ -35,6 +37,9 @@ public sealed partial class DebugSession
     /// <summary>The moment before the guest's instruction that did it.</summary>
     private WhyReport WithInstruction(WhyReport report, CancellationToken stop)
     {
+        // What a hypercall's return left, such as its result in RAX, is the hypercall's: it shows when the vCPU is next about to run.
+        if (report.Moment is { Event: > 0 } m && _history.Journal[m.Event - 1] is { Event: HypercallReturned call } entry && entry.Position.Tick == m.Tick && entry.Vcpu == report.Vcpu)
+            return report with { Moment = entry.Position, By = call.SubOperation ?? call.Name, Path = [.. entry.Stack?.Outwards() ?? []] };
         StopReport before = Backward(new StepEnd(null, (_, _) => true, EveryInstruction: true), [], stop);
         if (before.Reason != StopReason.Step || Inspect.Running is not { } vcpu)
             return report;

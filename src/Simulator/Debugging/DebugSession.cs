@@ -1,4 +1,5 @@
 using XenSim.Hypervisor.Domains;
+using XenSim.Hypervisor.Public.Events;
 using XenSim.Simulator.Session;
 
 namespace XenSim.Simulator.Debugging;
@@ -60,6 +61,9 @@ public sealed partial class DebugSession : IDisposable
 
     /// <summary>Events that are known: those of the furthest position ever reached.</summary>
     public long KnownEvents => _history.Journal.Count;
+
+    /// <summary>The hypercall page of the guest that the session is about, as it was last written; null: none has been.</summary>
+    public PageWritten? HypercallPage => _history.Journal.HypercallPageAt(Position, Inspect.Session.Subject);
 
     public HistoryFigures History => _history.Figures;
 
@@ -149,7 +153,8 @@ public sealed partial class DebugSession : IDisposable
     /// Searches the last stop before now. Steps by events are known from the journal; what else may stop is found interval by interval, each run forwards to see
     /// where it would have stopped.
     /// </summary>
-    private StopReport Backward(StepEnd end, IReadOnlyList<Breakpoint> breakpoints, CancellationToken stop)
+    /// <param name="includesNow">Whether what shows at the present moment counts.</param>
+    private StopReport Backward(StepEnd end, IReadOnlyList<Breakpoint> breakpoints, CancellationToken stop, bool includesNow = false)
     {
         Position origin = Position;
         JournalEntry? known = end.Event is null ? null : LastEvent(end.Event, origin);
@@ -159,6 +164,7 @@ public sealed partial class DebugSession : IDisposable
 
         using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(stop, FreshInterrupt());
         Position before = origin;
+        bool inclusive = includesNow;
         for (long window = 1; before > earliest; window *= WindowGrowth)
         {
             // Where every instruction counts, the last few are looked at first.
@@ -169,7 +175,7 @@ public sealed partial class DebugSession : IDisposable
                 return Arrived(StopReason.Step);
             StopWatcher watcher = Watcher(breakpoints, counts: false);
             watcher.Begin(Inspect.Running);
-            LastStopGoal goal = new(end, watcher, from, before, before != origin, both.Token);
+            LastStopGoal goal = new(end, watcher, from, before, inclusive, both.Token);
             _history.Run(goal, () => ([.. watcher.Addresses, .. end.Addresses], watcher.Ranges()));
             if (both.IsCancellationRequested)
                 return GoTo(origin, StopReason.Interrupted);
@@ -182,11 +188,12 @@ public sealed partial class DebugSession : IDisposable
             }
 
             before = from;
+            inclusive = true;
         }
 
         if (known is not null)
             return GoTo(earliest, StopReason.Step);
-        return end.EveryInstruction && _history.FirstInstruction is { } first ? GoTo(first, StopReason.BeginOfHistory) : ToBegin();
+        return end.EveryInstruction && _history.FirstInstruction is { } first && first <= origin ? GoTo(first, StopReason.BeginOfHistory) : ToBegin();
     }
 
     /// <summary>One instruction back, most often: it is held there already, nothing lies between, and nothing else is looked for.</summary>

@@ -7,9 +7,9 @@ public sealed record DebugSettings
     public bool KeepHistory { get; init; } = true;
 
     /// <summary>Distance of captured states. Unit: ticks (instructions, and exits of vCPUs, each of which weighs as <see cref="History.ExitWeight"/> instructions).</summary>
-    public long Interval { get; init; } = 10_000_000;
+    public long Interval { get; init; } = 20_000_000;
 
-    /// <summary>What captured states may take; the oldest are thinned out beyond it. Unit: bytes.</summary>
+    /// <summary>What captured states and the journal of events may take; states are thinned out beyond it, down to the first. Unit: bytes.</summary>
     public long MemoryBound { get; init; } = 1L << 30;
 }
 

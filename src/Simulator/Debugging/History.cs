@@ -25,7 +25,6 @@ internal sealed class History : IBoundaryWork, IOutsideHistory, IDisposable
     private readonly List<Position> _drops = [];
     private Execution _trunk;
     private StateGraph? _graph;
-    private long _captured;
     private int _done;
     private bool _joins;
     private string? _refusal;
@@ -51,7 +50,7 @@ internal sealed class History : IBoundaryWork, IOutsideHistory, IDisposable
     public Position? FirstInstruction => _captures.Count > 0 ? _captures[0].Position : null;
 
     /// <summary>Copies of pages, of objects, and the journal.</summary>
-    private long Bytes => _captured + (_captures.Count == 0 ? 0 : (_trunk.Session.Xen.Memory.StoredPages - _trunk.Session.Xen.Memory.AllocatedFrames) * 4096L) + (Journal.Count * EventBytes);
+    private long Bytes => (_graph?.Bytes ?? 0) + (_captures.Count == 0 ? 0 : BytesOf(_trunk.Session.Xen.Memory)) + (Journal.Count * EventBytes);
 
     /// <summary>Runs on from where the session is held.</summary>
     public void Run(IRunGoal goal, Func<(IReadOnlyList<ulong> Addresses, IReadOnlyList<WatchedRange> Ranges)>? traps)
@@ -141,7 +140,7 @@ internal sealed class History : IBoundaryWork, IOutsideHistory, IDisposable
         if (execution == _trunk && _settings.KeepHistory)
         {
             CaptureIfDue(execution, now);
-            while (_captures.Count > 2 && Bytes > _settings.MemoryBound)
+            while (_captures.Count > 1 && Bytes > _settings.MemoryBound)
                 Drop(Thinnest(now));
         }
 
@@ -158,6 +157,9 @@ internal sealed class History : IBoundaryWork, IOutsideHistory, IDisposable
     }
 
     private static long Weight(Position p) => p.Instruction + (ExitWeight * p.Exit);
+
+    /// <summary>The pages that only captured states hold, and the tables of those.</summary>
+    private static long BytesOf(Guest.Memory.PhysicalMemory memory) => ((memory.StoredPages - memory.AllocatedFrames) * 4096L) + memory.SnapshotBytes;
 
     private static object[] RootsOf(Execution e) => [e.Session];
 
@@ -189,10 +191,9 @@ internal sealed class History : IBoundaryWork, IOutsideHistory, IDisposable
         StateCapture state = _graph.Capture();
         _captures.Add(new Capture(now, state, _done));
         _drops.Add(now);
-        _captured += state.Bytes;
     }
 
-    /// <summary>The one that is missed least: its neighbours are near each other, seen from now. The first and the last stay.</summary>
+    /// <summary>The one that is missed least: its neighbours are near each other, seen from now. The first stays, and the last as long as there are others.</summary>
     private Capture Thinnest(Position now)
     {
         int best = 1;
@@ -211,7 +212,6 @@ internal sealed class History : IBoundaryWork, IOutsideHistory, IDisposable
     private void Drop(Capture capture)
     {
         _captures.Remove(capture);
-        _captured -= capture.State.Bytes;
         capture.State.Dispose();
     }
 

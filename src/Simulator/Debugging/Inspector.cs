@@ -96,7 +96,7 @@ public sealed class Inspector(Func<BootSession> boot)
             case MemoryWatch w:
                 byte[] bytes = new byte[w.Length];
                 return TryRead(w.Space, w.Address, bytes, WatcherOf(vcpu)) ? bytes : [];
-            case RegisterWatch r when vcpu is not null && RegisterFile.TryRead(vcpu.Cpu, r.Register, out ulong value):
+            case RegisterWatch r when (r.Vcpu is { } id ? Find(id) : vcpu) is { } of && RegisterFile.TryRead(of.Cpu, r.Register, out ulong value):
                 return BitConverter.GetBytes(value);
             default:
                 return [];

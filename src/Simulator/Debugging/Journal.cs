@@ -1,3 +1,4 @@
+using XenSim.Hypervisor.Public;
 using XenSim.Hypervisor.Public.Events;
 using XenSim.Simulator.Tracing;
 
@@ -36,6 +37,9 @@ internal sealed class Journal
 {
     private readonly List<JournalEntry> _entries = [];
 
+    // Ordinals of events that tell of a hypercall page.
+    private readonly List<long> _pages = [];
+
     /// <summary>Told of every event that the session comes by, on the session's thread.</summary>
     public Action<JournalEntry>? Passed { get; set; }
 
@@ -66,12 +70,30 @@ internal sealed class Journal
         CallFrame? open = Count > 0 ? _entries[^1].StackAfter : null;
         JournalEntry entry = new(e.Event, e.VirtualNanoseconds, position, Next(open, e.Event, e.Sequence), vcpu);
         _entries.Add(entry);
+        if (e.Event is PageWritten { What: "hypercall page" })
+            _pages.Add(e.Sequence);
         Passed?.Invoke(entry);
         return entry;
     }
 
     /// <summary>Forgets what comes after: the user has changed something.</summary>
-    public void Cut(long events) => _entries.RemoveRange((int)Math.Min(events, Count), Count - (int)Math.Min(events, Count));
+    public void Cut(long events)
+    {
+        _entries.RemoveRange((int)Math.Min(events, Count), Count - (int)Math.Min(events, Count));
+        _pages.RemoveAll(p => p >= events);
+    }
+
+    /// <summary>The last hypercall page that was written up to a position, of this domain or of any; null: none.</summary>
+    public PageWritten? HypercallPageAt(Position position, DomainId? domain)
+    {
+        for (int i = _pages.Count - 1; i >= 0; i--)
+        {
+            if (_pages[i] < position.Event && _entries[(int)_pages[i]].Event is PageWritten written && (domain is null || written.Domain == domain))
+                return written;
+        }
+
+        return null;
+    }
 
     private static CallFrame? Next(CallFrame? open, XenEvent e, long ordinal) => e switch
     {

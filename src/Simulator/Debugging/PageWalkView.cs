@@ -11,7 +11,8 @@ internal static class PageWalkView
     private const ulong Cr0Paging = 1ul << 31, Cr4Pae = 1 << 5, EferLongMode = 1 << 10;
 
     /// <param name="Flags">Rights of all levels together.</param>
-    public readonly record struct MappedRange(ulong From, ulong To, ulong Machine, ulong Flags);
+    /// <param name="Runs">Pieces of memory in a row that it lies in; <paramref name="Machine"/> is where the first begins.</param>
+    public readonly record struct MappedRange(ulong From, ulong To, ulong Machine, ulong Flags, int Runs = 1);
 
     private readonly record struct Format(int Levels, int IndexBits, int EntrySize);
 
@@ -43,27 +44,35 @@ internal static class PageWalkView
 
             ulong frame = Pte.FrameOf(entry);
             bool leaf = level == 1 || (level < 4 && (entry & Pte.PageSize) != 0);
-            yield return $"{name} = 0x{entry:x}: {(leaf ? "page" : "table")} at 0x{frame << 12:x}, {(level == 3 && f.Levels == 3 ? "" : Rights(entry))}{About(inspector, v, frame)}";
+            // Bit 7 of the lowest level is PAT, not PS.
+            ulong shown = f.EntrySize == 4 ? (uint)entry : entry;
+            yield return $"{name} = 0x{entry:x}: {(leaf ? "page" : "table")} at 0x{frame << 12:x}, {Rights(level == 1 ? shown & ~(ulong)Pte.PageSize : shown)}{About(inspector, v, frame)}";
             if (leaf)
                 yield break;
             table = frame << 12;
         }
     }
 
-    /// <summary>Neighbours with the same rights and machine addresses in a row, together; Xen's own part left out.</summary>
+    public static bool IsLong(Vcpu v) => FormatOf(v) is { Levels: 4 };
+
+    /// <summary>Neighbours with the same rights together; Xen's own part left out.</summary>
     public static IEnumerable<MappedRange> Ranges(Inspector inspector, Vcpu v)
     {
         if (FormatOf(v) is not { } f)
             yield break;
         MappedRange? open = null;
+        ulong next = 0;
         ulong table = v.Cpu.Cr3 & (f.Levels == 4 ? Pte.AddressMask : f.EntrySize == 4 ? 0xFFFF_F000 : 0xFFFF_FFE0);
         foreach (MappedRange r in Below(inspector, v, f, table, f.Levels, 0, Pte.Writable | Pte.User))
         {
-            if (open is { } o && o.To == r.From && o.Flags == r.Flags && o.Machine + (o.To - o.From) == r.Machine)
+            if (open is { } o && o.To == r.From && o.Flags == r.Flags)
             {
-                open = o with { To = r.To };
+                open = o with { To = r.To, Runs = o.Runs + (next == r.Machine ? 0 : 1) };
+                next = r.Machine + (r.To - r.From);
                 continue;
             }
+
+            next = r.Machine + (r.To - r.From);
 
             if (open is { } done)
                 yield return done;
@@ -74,8 +83,12 @@ internal static class PageWalkView
             yield return last;
     }
 
+    /// <summary>SDM vol. 3A, tables 4-14 to 4-19.</summary>
     public static string Rights(ulong flags)
-        => $"{((flags & Pte.Writable) != 0 ? "writable" : "read-only")}, {((flags & Pte.User) != 0 ? "all rings" : "supervisor only")}{((flags & Pte.NoExecute) != 0 ? ", no code" : "")}{((flags & Pte.Global) != 0 ? ", global" : "")}";
+    {
+        (int Bit, string Name)[] bits = [(0, "P"), (1, "RW"), (2, "US"), (3, "PWT"), (4, "PCD"), (5, "A"), (6, "D"), (7, "PS"), (8, "G"), (63, "XD")];
+        return string.Join(' ', bits.Where(b => (flags >> b.Bit & 1) != 0).Select(b => b.Name));
+    }
 
     private static IEnumerable<MappedRange> Below(Inspector inspector, Vcpu v, Format f, ulong table, int level, ulong address, ulong rights)
     {
@@ -95,7 +108,7 @@ internal static class PageWalkView
             if (ReadEntry(inspector, v, table + (ulong)(slot * f.EntrySize), f) is not { } entry || (entry & Pte.Present) == 0)
                 continue;
             ulong own = level == 3 && f.Levels == 3 ? Pte.Writable | Pte.User : entry;
-            ulong all = (rights & own & (Pte.Writable | Pte.User)) | ((rights | own) & Pte.NoExecute);
+            ulong all = Pte.Present | (rights & own & (Pte.Writable | Pte.User)) | ((rights | own) & Pte.NoExecute);
             if (level == 1 || (level < 4 && (entry & Pte.PageSize) != 0))
             {
                 yield return new MappedRange(from, from + size, Pte.FrameOf(entry) << 12, all);
@@ -130,6 +143,6 @@ internal static class PageWalkView
         if (v.Domain.IsHvm || !inspector.Xen.Frames.IsValid(mfn))
             return v.Domain.IsHvm ? "" : " (no memory is there)";
         PageInfo p = inspector.Xen.Frames[mfn];
-        return $" ({p.Type}, {(p.Owner == PageInfo.NoOwner ? "of Xen" : $"of d{p.Owner}")}{(inspector.PseudoPhysicalOf(mfn) is { } pfn ? $", pfn 0x{pfn.Value:x}" : "")})";
+        return $" ({p.Type}, of {Prompt.PagingCommands.OwnerOf(p)}{(inspector.PseudoPhysicalOf(mfn) is { } pfn ? $", pfn 0x{pfn.Value:x}" : "")})";
     }
 }

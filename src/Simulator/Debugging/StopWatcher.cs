@@ -18,6 +18,7 @@ internal sealed class StopWatcher(Inspector inspector, IReadOnlyList<Breakpoint>
     private readonly List<Breakpoint> _hit = [];
     private readonly List<Breakpoint> _ranges = [];
     private bool _begun;
+    private (long Tick, string By)? _lastEvent;
 
     /// <summary>The breakpoints of the last moment that stopped.</summary>
     public IReadOnlyList<Breakpoint> Hit => _hit;
@@ -58,6 +59,7 @@ internal sealed class StopWatcher(Inspector inspector, IReadOnlyList<Breakpoint>
     public bool AtEvent(JournalEntry entry)
     {
         Clear();
+        _lastEvent = (entry.Position.Tick, ByOf(entry));
         if (!_begun)
             Begin(inspector.Running);
         foreach (Breakpoint b in _active)
@@ -87,7 +89,7 @@ internal sealed class StopWatcher(Inspector inspector, IReadOnlyList<Breakpoint>
                     Touched(b, vcpu);
                     break;
                 case MemoryWatch or RegisterWatch:
-                    Compare(b, vcpu, accesses.Any(x => _ranges.ElementAtOrDefault(x.Range) == b) ? TheGuest : $"what came before {position}");
+                    Compare(b, vcpu, accesses.Any(x => _ranges.ElementAtOrDefault(x.Range) == b) ? TheGuest : Between(b, position));
                     break;
                 default:
                     break;
@@ -96,6 +98,10 @@ internal sealed class StopWatcher(Inspector inspector, IReadOnlyList<Breakpoint>
 
         return _hit.Count > 0;
     }
+
+    /// <summary>Who changed what shows only now: what Xen told of last, if the guest has not run since; registers are the guest's otherwise.</summary>
+    private string Between(Breakpoint b, Position position)
+        => _lastEvent is { } last && last.Tick == position.Tick ? last.By : b.Point is RegisterWatch ? TheGuest : $"what came before {position}";
 
     private void Clear()
     {

@@ -5,7 +5,7 @@ using System.Text;
 namespace XenSim.Simulator.Debugging;
 
 /// <summary>A named address of a guest's kernel.</summary>
-/// <param name="Size">Unit: bytes; 0: up to the next one.</param>
+/// <param name="Size">Unit: bytes, at most up to the next one; 0: unknown.</param>
 public readonly record struct Symbol(string Name, ulong Address, ulong Size);
 
 /// <summary>Names of addresses: from an ELF image's symbol table, or from lines like those of System.map.</summary>
@@ -70,6 +70,14 @@ public sealed class Symbols
         List<Symbol> symbols = [];
         ulong sections = Word(file, wide ? 40 : 32, wide);
         int entry = Half(file, wide ? 58 : 46), count = Half(file, wide ? 60 : 48);
+        List<(ulong From, ulong To)> loaded = [];
+        for (int i = 0; i < count; i++)
+        {
+            // SHF_ALLOC = 2: symbols that do not say how long they are end with their section at the latest.
+            if (TrySlice(file, sections + ((ulong)i * (ulong)entry), wide ? 64ul : 40, out ReadOnlySpan<byte> section) && (Word(section, 8, wide) & 2) != 0)
+                loaded.Add((Word(section, wide ? 16 : 12, wide), Word(section, wide ? 16 : 12, wide) + Word(section, wide ? 32 : 20, wide)));
+        }
+
         for (int i = 0; i < count; i++)
         {
             // SHT_SYMTAB = 2; fields as in gabi's Elf32_Shdr and Elf64_Shdr.
@@ -80,13 +88,13 @@ public sealed class Symbols
                 || !TrySlice(file, Word(header, wide ? 24 : 16, wide), Word(header, wide ? 32 : 20, wide), out ReadOnlySpan<byte> table)
                 || !TrySlice(file, Word(strings, wide ? 24 : 16, wide), Word(strings, wide ? 32 : 20, wide), out ReadOnlySpan<byte> names))
                 continue;
-            AddTable(symbols, table, names, wide);
+            AddTable(symbols, table, names, loaded, wide);
         }
 
         return new Symbols(symbols);
     }
 
-    private static void AddTable(List<Symbol> symbols, ReadOnlySpan<byte> table, ReadOnlySpan<byte> names, bool wide)
+    private static void AddTable(List<Symbol> symbols, ReadOnlySpan<byte> table, ReadOnlySpan<byte> names, List<(ulong From, ulong To)> loaded, bool wide)
     {
         int size = wide ? 24 : 16;
         for (int at = 0; at + size <= table.Length && symbols.Count < MostSymbols; at += size)
@@ -100,8 +108,20 @@ public sealed class Symbols
                 continue;
             ReadOnlySpan<byte> text = names[name..];
             int end = text.IndexOf((byte)0);
-            symbols.Add(new Symbol(Encoding.Latin1.GetString(end < 0 ? text : text[..end]), Word(s, wide ? 8 : 4, wide), Word(s, wide ? 16 : 8, wide)));
+            ulong address = Word(s, wide ? 8 : 4, wide), length = Word(s, wide ? 16 : 8, wide);
+            symbols.Add(new Symbol(Encoding.Latin1.GetString(end < 0 ? text : text[..end]), address, length > 0 ? length : ToEnd(loaded, address)));
         }
+    }
+
+    private static ulong ToEnd(List<(ulong From, ulong To)> loaded, ulong address)
+    {
+        foreach ((ulong from, ulong to) in loaded)
+        {
+            if (address >= from && address < to)
+                return to - address;
+        }
+
+        return 0;
     }
 
     /// <summary>ffffffff81000000 T _stext</summary>

@@ -17,7 +17,8 @@ public static class NearestName
     public static string? Find(string given, IEnumerable<string> known)
     {
         string? best = null;
-        int bestDistance = Math.Max(2, given.Length / 3) + 1;
+        // Of a name of three letters that has two others nothing is left.
+        int bestDistance = (given.Length <= 3 ? given.Length / 2 : Math.Max(2, given.Length / 3)) + 1;
         foreach (string name in known)
         {
             int distance = Distance(given, name);

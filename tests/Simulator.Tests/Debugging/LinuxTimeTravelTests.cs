@@ -15,6 +15,9 @@ public sealed class LinuxTimeTravelTests(ITestOutputHelper output)
     /// <summary>Instructions of the part of the boot that every run of the tests goes through, and of more than the boot has.</summary>
     private const long Beginning = 120_000_000, Everything = 8_000_000_000;
 
+    /// <summary>What comes after the last capture and before the next: events, and pages that are copied meanwhile. Unit: bytes.</summary>
+    private const long Slack = 8 << 20;
+
     [Theory]
     [InlineData(Beginning, "Linux version 6.1")]
     [InlineData(Everything, "INIT: done", Explicit = true)]
@@ -69,6 +72,51 @@ public sealed class LinuxTimeTravelTests(ITestOutputHelper output)
         }
     }
 
+    [Theory]
+    [InlineData(Beginning, 500_000, 60)]
+    [InlineData(Everything, 1_000_000, 160, Explicit = true)]
+    public void Memory_of_history_stays_within_its_bound_and_the_way_back_open(long instructions, long interval, long boundMiB)
+    {
+        long bound = boundMiB << 20, without;
+        Position end;
+        string digest;
+        using (DebugSession plain = Linux(instructions, new DebugSettings { KeepHistory = false }))
+        {
+            without = TakenNow(plain);
+            end = plain.GoToInstruction(long.MaxValue / 2).Position;
+            without = TakenNow(plain) - without;
+        }
+
+        using DebugSession debug = Linux(instructions, new DebugSettings { Interval = interval, MemoryBound = bound });
+        long with = TakenNow(debug);
+        int most = 0;
+        for (long at = 0; at < end.Instruction; at += Math.Max(interval, end.Instruction / 100))
+        {
+            debug.GoToInstruction(at);
+            Assert.InRange(debug.History.Bytes, 0, bound + Slack);
+            most = Math.Max(most, debug.History.States);
+        }
+
+        debug.GoToInstruction(long.MaxValue / 2);
+        digest = debug.StateDigest();
+        with = TakenNow(debug) - with;
+        HistoryFigures history = debug.History;
+        output.WriteLine($"{history.States} states, {most} at most, say they take {history.Bytes >> 20} MiB; the process took {(with - without) >> 20} MiB more than without");
+        Assert.Equal(end, debug.Position);
+        Assert.InRange(history.Bytes, 0, bound + Slack);
+        Assert.True(history.States < end.Instruction / interval / 2, "nothing had to be thinned out: the bound was not tried");
+
+        // The journal of events is there in both; what was captured comes on top, and takes no more than it says.
+        Assert.InRange(with - without, 0, history.Bytes + Slack);
+
+        debug.GoToStart();
+        Assert.Equal(Position.Start, debug.Position);
+        debug.GoToInstruction(end.Instruction / 3);
+        Assert.InRange(debug.History.Bytes, 0, bound + Slack);
+        debug.GoTo(end);
+        Assert.Equal(digest, debug.StateDigest());
+    }
+
     [Fact(Explicit = true)]
     public void What_history_costs()
     {
@@ -89,6 +137,7 @@ public sealed class LinuxTimeTravelTests(ITestOutputHelper output)
         {
             output.WriteLine($"boot with history {with.TotalSeconds:F2} s of processor time, without {without.TotalSeconds:F2} s: {with / without:F3} times");
             output.WriteLine($"{debug.History.States} states, {debug.History.Bytes >> 20} MiB");
+            Assert.True(with / without <= 1.10, "history costs more than a tenth of the boot");
             List<double> steps = [];
             long end = debug.Position.Instruction;
             Random random = new(1);
@@ -102,6 +151,7 @@ public sealed class LinuxTimeTravelTests(ITestOutputHelper output)
 
             steps.Sort();
             output.WriteLine($"one instruction back: median {steps[20]:F0} ms, longest {steps[^1]:F0} ms of processor time");
+            Assert.True(steps[^1] < 100, "one instruction back takes 100 ms or more");
         }
     }
 
@@ -112,7 +162,8 @@ public sealed class LinuxTimeTravelTests(ITestOutputHelper output)
         using DebugSession debug = Linux(Everything, ramdisk: false);
         debug.Breakpoints.Add(new EventPoint(EventKind.Console, null, "Call Trace:"));
         Assert.Equal(StopReason.Breakpoint, debug.Go().Reason);
-        ulong[] stack = [.. debug.Inspect.StackOf(debug.Inspect.Running!).Select(f => f.Address)];
+        // What the guest printed is read after its hypercall has returned: no vCPU runs then.
+        ulong[] stack = [.. debug.Inspect.StackOf(debug.Inspect.Selected!).Select(f => f.Address)];
         debug.Go();
         string[] trace = [.. ConsoleOf(debug).Split("Call Trace:")[1].Split("</TASK>")[0].Split('\n').Where(l => l.Contains("+0x", StringComparison.Ordinal) && !l.Contains("] ? ", StringComparison.Ordinal) && !l.Contains("  ? ", StringComparison.Ordinal))];
         Assert.True(trace.Length >= 5, ConsoleOf(debug));
@@ -129,6 +180,9 @@ public sealed class LinuxTimeTravelTests(ITestOutputHelper output)
         string offset = line[(line.IndexOf("+0x", StringComparison.Ordinal) + 3)..];
         return ulong.Parse(offset[..offset.IndexOf('/', StringComparison.Ordinal)], System.Globalization.NumberStyles.AllowHexSpecifier, System.Globalization.CultureInfo.InvariantCulture);
     }
+
+    /// <summary>What lives in the managed heap and in the machine's pages.</summary>
+    private static long TakenNow(DebugSession debug) => GC.GetTotalMemory(forceFullCollection: true) + (debug.Inspect.Xen.Memory.StoredPages * 4096L);
 
     private static TimeSpan Least(TimeSpan a, TimeSpan b) => a < b ? a : b;
 

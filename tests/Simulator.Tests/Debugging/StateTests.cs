@@ -44,9 +44,32 @@ public sealed class StateTests
         Node root = Node.Filled();
         StateGraph graph = new([root], []);
         using StateCapture first = graph.Capture();
+        long one = graph.Bytes;
         using StateCapture second = graph.Capture();
-        Assert.True(first.Bytes > 100_000);
-        Assert.Equal(0, second.Bytes);
+        Assert.True(one > 400_000);
+        Assert.InRange(graph.Bytes - one, 1, 1_000);
+    }
+
+    [Fact]
+    public void What_others_share_is_counted_until_the_last_lets_it_go()
+    {
+        Node root = Node.Filled();
+        StateGraph graph = new([root], []);
+        using StateCapture first = graph.Capture();
+        long one = graph.Bytes;
+        root.Spoil();
+        StateCapture second = graph.Capture();
+        long two = graph.Bytes;
+        using StateCapture third = graph.Capture();
+
+        // The third needs nothing of its own, so when the second goes nothing but its list does.
+        second.Dispose();
+        Assert.True(two - one > 16_384);
+        Assert.InRange(graph.Bytes, two - 100, two + 100);
+        third.Dispose();
+        Assert.Equal(one, graph.Bytes);
+        second.Dispose();
+        Assert.Equal(one, graph.Bytes);
     }
 
     [Theory]

@@ -44,6 +44,18 @@ public static class XenNames
 
     public static string CallbackOp(uint command) => Of((CallbackOp)command);
 
+    /// <summary>Every sub-operation of every hypercall that has some, whether or not a release has it.</summary>
+    public static IReadOnlyList<string> SubOperations { get; } =
+    [
+        .. AllOf<DomctlCommand>(), .. AllOf<SysctlCommand>(), .. AllOf<MemoryOpCommand>(), .. AllOf<MmuextCommand>(), .. AllOf<EventChannelOp>(), .. AllOf<SchedOp>(), .. AllOf<VcpuOp>(),
+        .. AllOf<XenVersionCommand>(), .. AllOf<ConsoleIoCommand>(), .. AllOf<GrantTableOp>(), .. AllOf<PhysdevOp>(), .. AllOf<HvmOp>(), .. AllOf<CallbackOp>(), .. AllOf<NmiOp>(), .. AllOf<PlatformOp>(),
+        .. AllOf<VmAssistCommand>(),
+    ];
+
+    private static IEnumerable<string> AllOf<T>()
+        where T : unmanaged, Enum
+        => Enum.GetValues<T>().Select(Of);
+
     private static class Prefixes<T>
     {
         public static readonly string Prefix = typeof(T).GetCustomAttribute<XenPrefixAttribute>()?.Prefix ?? "";

@@ -1,4 +1,5 @@
 using System.Globalization;
+using XenSim.Hypervisor.Public.Numbers;
 using XenSim.Simulator.Session;
 
 namespace XenSim.Simulator.Debugging.Prompt;
@@ -12,7 +13,8 @@ internal static class BreakCommands
         sub-operation (mmu_update, XEN_DOMCTL_hypercall_init; with "returning"), a symbol or *ADDRESS of the guest, or
         something that happens: exception [VECTOR], refused, evtchn [PORT], console ["TEXT"], cpuid [LEAF], msr [INDEX],
         written, shutdown, xenstore [PATH]. In names * stands for any text. After "if" an expression follows that may name
-        registers, symbols and the call's arguments.
+        registers, symbols, a call's arguments, and of what happens: caller, domain, result; vector, error, address; index,
+        value; port; reason; code.
         """;
 
     public static readonly PromptCommand[] All =
@@ -27,7 +29,7 @@ internal static class BreakCommands
         new(["delete", "d"], "[N…]", "Takes breakpoints and watchpoints away; without a number all of them.", "", ["delete 2", "delete"], Delete),
         new(["enable"], "N", "Lets a breakpoint stop again.", "", ["enable 1"], (s, a) => Of(s, a).Enabled = true),
         new(["disable"], "N", "Keeps a breakpoint from stopping.", "", ["disable 1"], (s, a) => Of(s, a).Enabled = false),
-        new(["ignore"], "N COUNT", "Lets a breakpoint pass so many times.", "", ["ignore 1 10"], (s, a) => Of(s, a).Ignore = a.Count(1)),
+        new(["ignore"], "N COUNT", "Lets a breakpoint pass so many times.", "", ["ignore 1 10"], (s, a) => Of(s, a).Ignore = a.Require(1, "how many times") == "0" ? 0 : a.Count(1)),
         new(["condition"], "N [EXPRESSION]", "Gives a breakpoint a condition, or takes it away.", "", ["condition 1 rax == 17", "condition 1"],
             (s, a) => Of(s, a).Condition = a.Words.Count > 1 ? Expression.Parse(a.Rest(1)) : null),
     ];
@@ -39,21 +41,24 @@ internal static class BreakCommands
 
     public static void List(PromptState s)
     {
-        if (s.Debug.Breakpoints.Count == 0)
-            s.Line("no breakpoints");
+        s.Line(s.Debug.Breakpoints.Count == 0 ? "no breakpoints" : "Num  Type        Disp Enb  What");
         foreach (Breakpoint b in s.Debug.Breakpoints)
         {
-            string state = $"{(b.Enabled ? "" : " (disabled)")}{(b.Temporary ? " (temporary)" : "")}{(b.Ignore > 0 ? $" (lets {b.Ignore} pass)" : "")}";
-            s.Line($"{b.Id,3}  {(b.IsWatch ? "watch" : "break")}  {b.Point}{(b.Condition is { } c ? $" if {c}" : "")}{state}  hit {b.Hits} time{(b.Hits == 1 ? "" : "s")}");
+            s.Line($"{b.Id,-4} {(b.IsWatch ? "watchpoint" : "breakpoint"),-11} {(b.Temporary ? "del" : "keep"),-4} {(b.Enabled ? "y" : "n"),-4} {b.Point}{(b.Condition is { } c ? $" if {c}" : "")}");
+            if (b.Hits > 0)
+                s.Line($"     already hit {b.Hits} time{(b.Hits == 1 ? "" : "s")}");
+            if (b.Ignore > 0)
+                s.Line($"     will ignore next {b.Ignore} hit{(b.Ignore == 1 ? "" : "s")}");
         }
     }
 
-    private static PromptCommand Watching(string name, WatchKind kind, string summary) => new([name], "[phys|machine] ADDRESS[,LENGTH] | $REGISTER [if EXPRESSION]", summary,
+    private static PromptCommand Watching(string name, WatchKind kind, string summary) => new([name], $"[phys|machine] ADDRESS[,LENGTH]{(kind == WatchKind.Change ? " | $REGISTER" : "")} [if EXPRESSION]", summary,
         """
         ADDRESS is an expression; LENGTH is in bytes, 8 if it is left out, 1, 2 or 4 also by byte(…), word(…), dword(…). phys is
-        the guest's own physical address, machine Xen's. A register is watched by running instruction by instruction.
+        the guest's own physical address, machine Xen's. Registers can be watched for changes, of the vCPU that is looked at, by
+        running instruction by instruction.
         """,
-        [$"{name} qword(hypercall_page)", $"{name} machine 0x3f903000,1", $"{name} $cr3"], (s, a) => Watch(s, a, kind));
+        [$"{name} qword(hypercall_page)", $"{name} machine 0x3f903000,1", .. kind == WatchKind.Change ? new[] { $"{name} $cr3" } : []], (s, a) => Watch(s, a, kind));
 
     private static void Break(PromptState s, PromptArguments a, bool temporary)
     {
@@ -80,7 +85,7 @@ internal static class BreakCommands
         bool returning = rest == "returning", failing = rest == "failing";
         if (rest.Length > 0 && !returning && !failing)
             throw new PromptException($"\"{rest}\" after {name}: only returning or failing may stand there, or if and a condition");
-        bool anyCall = Matches(name, HypercallNames(s.Debug)) || name.StartsWith("XEN", StringComparison.Ordinal) || IsSubOperation(name);
+        bool anyCall = Matches(name, HypercallNames(s.Debug)) || Matches(name, XenNames.SubOperations);
         bool anyStage = Matches(name, StageNames(s.Debug));
         if (anyCall && !anyStage && !failing)
             return new HypercallPoint(name, returning);
@@ -88,19 +93,21 @@ internal static class BreakCommands
             return new AddressPoint(symbol.Address, name);
         if (anyStage)
             return new StagePoint(name, failing ? StageMoment.Failed : returning ? StageMoment.Returned : StageMoment.Entered);
-        throw new PromptException($"{name} is no stage of this path, no hypercall and no symbol: {Input.NearestName.Hint(name, [.. StageNames(s.Debug), .. HypercallNames(s.Debug), .. s.Debug.Inspect.Symbols.Names])}");
+        throw PromptException.Unknown($"{name} is no stage of this path, no hypercall and no symbol", name, [.. StageNames(s.Debug), .. HypercallNames(s.Debug), .. XenNames.SubOperations, .. s.Debug.Inspect.Symbols.Names]);
     }
 
     private static bool Matches(string pattern, IEnumerable<string> names) => names.Any(n => Breakpoint.Matches(pattern, n));
-
-    /// <summary>As in EVTCHNOP_send, MMUEXT_PIN_L4_TABLE, VCPUOP_initialise.</summary>
-    private static bool IsSubOperation(string name) => name.Contains("OP_", StringComparison.Ordinal) || name.StartsWith("MMUEXT_", StringComparison.Ordinal);
 
     private static EventPoint EventOf(PromptState s, EventKind kind, string rest)
     {
         if (rest.Length == 0)
             return new EventPoint(kind);
-        return kind is EventKind.Console or EventKind.XenStore or EventKind.PageWritten ? new EventPoint(kind, null, rest.Trim('"')) : new EventPoint(kind, s.Evaluate(rest));
+        if (kind is EventKind.Console or EventKind.XenStore or EventKind.PageWritten)
+            return new EventPoint(kind, null, rest.Trim('"'));
+        if (kind is EventKind.Refusal or EventKind.Shutdown)
+            throw new PromptException($"\"{rest}\" after {EventPoint.Word(kind)}: only if and a condition may stand there");
+        ulong number = s.Evaluate(rest), most = kind == EventKind.Exception ? 255 : uint.MaxValue;
+        return number <= most ? new EventPoint(kind, number) : throw new PromptException($"{EventPoint.Word(kind)} {rest}: it is at most {most}");
     }
 
     private static void Watch(PromptState s, PromptArguments a, WatchKind kind)
@@ -112,14 +119,19 @@ internal static class BreakCommands
         if (what.StartsWith('$') && what.IndexOfAny([' ', '+', '-', '*', '(']) < 0)
         {
             string register = what[1..];
-            if (s.Debug.Inspect.Selected is { } v && !RegisterFile.TryRead(v.Cpu, register, out _))
-                throw new PromptException($"no register \"{register}\": {Input.NearestName.Hint(register, [.. RegisterFile.Names])}");
-            Added(s, s.Debug.Breakpoints.Add(new RegisterWatch(register), condition));
+            Hypervisor.Domains.Vcpu? v = s.Debug.Inspect.Selected;
+            if (v is not null && !RegisterFile.TryRead(v.Cpu, register, out _))
+                throw PromptException.Unknown($"no register \"{register}\"", register, [.. RegisterFile.Names]);
+            if (kind != WatchKind.Change)
+                throw new PromptException($"{a.Command}: a register can be watched for changes only: watch ${register}");
+            Added(s, s.Debug.Breakpoints.Add(new RegisterWatch(register, v is null ? null : new VcpuId(v.Domain.Id, v.Id)), condition));
             return;
         }
 
         AddressSpace space = DataCommands.SpaceOf(words[0], out bool named);
         (ulong address, int length) = Range(s, named ? words.ElementAtOrDefault(1) ?? "" : what);
+        if (space == AddressSpace.Machine && s.Debug.Inspect.MachineAddressOf(space, address) is null)
+            throw MemoryCommands.Unmapped(space, address);
         Added(s, s.Debug.Breakpoints.Add(new MemoryWatch(space, address, length, kind), condition));
     }
 
@@ -142,6 +154,8 @@ internal static class BreakCommands
     private static (string Before, Expression? Condition) SplitCondition(PromptArguments a)
     {
         int at = a.Text.StartsWith("if ", StringComparison.Ordinal) ? 0 : a.Text.IndexOf(" if ", StringComparison.Ordinal);
+        if (at < 0 && a.Words.Count > 1 && a.Words[^1] == "if")
+            throw new PromptException($"{a.Command}: an expression is missing after if");
         return at < 0 ? (a.Text.Trim(), null) : (a.Text[..at].Trim(), Expression.Parse(a.Text[(at == 0 ? 3 : at + 4)..]));
     }
 
@@ -151,7 +165,7 @@ internal static class BreakCommands
             s.Debug.Breakpoints.Clear();
         for (int i = 0; i < a.Words.Count; i++)
         {
-            if (!s.Debug.Breakpoints.Remove(a.Count(i)))
+            if (!s.Debug.Breakpoints.Remove(a.Count(i, "a breakpoint's number")))
                 throw new PromptException($"there is no breakpoint {a.Word(i)}");
         }
     }
@@ -159,6 +173,6 @@ internal static class BreakCommands
     private static Breakpoint Of(PromptState s, PromptArguments a)
     {
         a.Require(0, "the breakpoint's number");
-        return s.Debug.Breakpoints.Find(a.Count()) ?? throw new PromptException($"there is no breakpoint {a.Word(0)}");
+        return s.Debug.Breakpoints.Find(a.Count(0, "a breakpoint's number")) ?? throw new PromptException($"there is no breakpoint {a.Word(0)}");
     }
 }

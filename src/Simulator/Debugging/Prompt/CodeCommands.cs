@@ -10,6 +10,7 @@ namespace XenSim.Simulator.Debugging.Prompt;
 internal static class CodeCommands
 {
     private const int Lines = 10;
+    private const string Operators = "+-*/%&|^<>=(";
 
     public static readonly PromptCommand[] All =
     [
@@ -32,12 +33,13 @@ internal static class CodeCommands
             address = instruction.NextLinear;
         }
 
-        s.NextAddress = address;
+        s.Next = (AddressSpace.Virtual, address);
     }
 
     private static void Disassemble(PromptState s, PromptArguments a)
     {
-        bool counted = a.Words.Count > 1 && int.TryParse(a.Words[^1], out _);
+        // "hypercall_page + 32" is an address, not an address and a count.
+        bool counted = a.Words.Count > 1 && int.TryParse(a.Words[^1], out _) && !Operators.Contains(a.Words[^2][^1]);
         string where = counted ? string.Join(' ', a.Words.SkipLast(1)) : a.Text;
         ulong address = where.Length > 0 ? s.Evaluate(where) : s.RequireVcpu().Cpu.LinearRip;
         List(s, address, counted ? Math.Min(a.Count(a.Words.Count - 1), 4096) : Lines);
@@ -45,13 +47,13 @@ internal static class CodeCommands
 
     private static void Page(PromptState s, PromptArguments a)
     {
-        PageWritten written = CodeView.HypercallPage(s.Debug) ?? throw new PromptException("no hypercall page has been written yet");
+        PageWritten written = s.Debug.HypercallPage ?? throw new PromptException("no hypercall page has been written yet");
         byte[] page = new byte[HypercallPage.Size];
         s.Debug.Inspect.TryRead(AddressSpace.Machine, written.Frame.Value << 12, page);
         bool wide = s.Debug.Inspect.Xen.FindDomain(written.Domain) is { Abi: Abi.X64 };
         if (a.Word(0) is not null)
         {
-            int slot = a.Word(0) == "0" ? 0 : a.Count();
+            int slot = a.Word(0) == "0" ? 0 : a.Count(0, "a slot's number");
             if (slot >= HypercallPage.SlotCount)
                 throw new PromptException($"slots are numbered from 0 to {HypercallPage.SlotCount - 1}");
             s.Line(Row(s, page, slot));

@@ -1,5 +1,6 @@
 using Iced.Intel;
-using XenSim.Hypervisor.Public.Events;
+using XenSim.Hypervisor.HypercallPages;
+using XenSim.Hypervisor.Hypercalls;
 using XenSim.Simulator.Input;
 
 namespace XenSim.Simulator.Debugging.Prompt;
@@ -36,26 +37,14 @@ internal static class CodeView
         return lines;
     }
 
-    /// <summary>The last hypercall page that was written for the guest up to now; null: none.</summary>
-    public static PageWritten? HypercallPage(DebugSession debug)
+    /// <summary>A slot of the hypercall page by the call's name, or a symbol; null: neither.</summary>
+    public static string? NameOf(PromptState s, ulong address)
     {
-        for (long i = debug.Position.Event - 1; i >= 0; i--)
+        if (s.Debug.HypercallPage is { } page && s.Debug.Inspect.MachineAddressOf(AddressSpace.Virtual, address) is { } machine && machine.Frame == page.Frame.Value)
         {
-            if (debug.EventAt(i).Event is PageWritten { What: "hypercall page" } written && (debug.Inspect.Session.Subject is not { } subject || written.Domain == subject))
-                return written;
-        }
-
-        return null;
-    }
-
-    /// <summary>A symbol, or a slot of the hypercall page.</summary>
-    private static string? NameOf(PromptState s, ulong address)
-    {
-        if (HypercallPage(s.Debug) is { } page && s.Debug.Inspect.MachineAddressOf(AddressSpace.Virtual, address) is { } machine && machine.Frame == page.Frame.Value)
-        {
-            uint slot = (uint)(machine.Value & 0xFFF) / Hypervisor.HypercallPages.HypercallPage.SlotSize;
-            string call = slot < Hypervisor.Hypercalls.HypercallTable.Count ? s.Debug.Inspect.Xen.Hypercalls.Table[slot].Name : $"{slot}";
-            return $"hypercall {call}";
+            (uint slot, uint offset) = Math.DivRem((uint)(machine.Value & 0xFFF), (uint)HypercallPage.SlotSize);
+            string call = slot < HypercallTable.Count ? s.Debug.Inspect.Xen.Hypercalls.Table[slot].Name : $"{slot}";
+            return offset == 0 ? $"hypercall {call}" : $"hypercall {call}+0x{offset:x}";
         }
 
         return s.Debug.Inspect.Symbols.Describe(address);

@@ -7,22 +7,27 @@ namespace XenSim.Simulator.Debugging.Prompt;
 /// <summary>Registers, memory and expressions.</summary>
 internal static class DataCommands
 {
-    private const int MostUnits = 4096;
-
     public static readonly PromptCommand[] All =
     [
         new(["regs", "r"], "[NAME…]", "The registers of the vCPU that is looked at.", "", ["regs", "regs rip cr3"], (s, a) => Registers(s, a.Words)),
-        new(["print", "p"], "[/x|/d|/u|/t] EXPRESSION", "The value of an expression.",
-            "Numbers, $registers, symbols, arguments of the hypercall that is stopped at, *address, byte(a), word(a), dword(a), qword(a), and C's operators.",
-            ["p $rsp + 8", "p/d qword(shared_info)", "p *($rsi)"], Print),
-        new(["x"], "[/COUNT FORMAT SIZE] [phys|machine] ADDRESS", "Memory, as gdb's x.",
-            "Formats: x hexadecimal, d and u decimal, c characters, s text, i instructions. Sizes: b 1, h 2, w 4, g 8. phys is the guest's physical address, machine Xen's.",
-            ["x/8xg $rsp", "x/s *($rsi)", "x/16xb machine 0x3f903000", "x/5i $rip"], Examine),
-        new(["xp"], "[/COUNT FORMAT SIZE] ADDRESS", "Memory by guest-physical address, as Bochs' xp.", "", ["xp/4xw 0x103000"],
-            (s, a) => Examine(s, a with { Text = $"phys {a.Text}" })),
+        new(["print", "p"], "[/x|/d|/u|/o|/t|/a|/c] EXPRESSION", "The value of an expression.",
+            """
+            Numbers, $registers, symbols, arguments of the hypercall that is stopped at, *address, byte(a), word(a), dword(a), qword(a), and C's operators.
+            Formats: x hexadecimal, d and u decimal, o octal, t binary, a address with its name, c character.
+            """,
+            ["p $rsp + 8", "p/d qword(shared_info)", "p *($rsi)", "p/a $rip"], MemoryCommands.Print),
+        new(["x"], "[/COUNT FORMAT SIZE] [phys|machine] [ADDRESS]", "Memory, as gdb's x.",
+            """
+            Formats: x hexadecimal, d and u decimal, o octal, t binary, a addresses with their names, c characters, s strings, i instructions.
+            Sizes: b 1, h 2, w 4, g 8. Format and size stay until others are given; without an address it goes on where it ended.
+            phys is the guest's physical address, machine Xen's.
+            """,
+            ["x/8xg $rsp", "x/4ag $rsp", "x/s $rsi", "x/16xb machine 0x3f903000", "x/5i $rip"], (s, a) => MemoryCommands.Examine(s, a, null)),
+        new(["xp"], "[/COUNT FORMAT SIZE] [ADDRESS]", "Memory by guest-physical address, as Bochs' xp.", "", ["xp/4xw 0x103000"],
+            (s, a) => MemoryCommands.Examine(s, a, AddressSpace.GuestPhysical)),
         new(["set"], "$REGISTER = VALUE | [phys|machine] ADDRESS = VALUE[,LENGTH]", "Sets a register or memory, where a vCPU is about to run.",
             "It belongs to the session's history from then on; what was known to come after is forgotten.", ["set $rax = 0", "set 0xffffffff80104000 = 0x2a,1"], Set),
-        new(["vcpu"], "[DOMAIN VCPU]", "Chooses the vCPU to look at, until the session runs again.", "", ["vcpu 1 0", "vcpu"], Choose),
+        new(["vcpu"], "[DOMAIN VCPU | dDOMAINvVCPU]", "Chooses the vCPU to look at, until the session runs again.", "", ["vcpu 1 0", "vcpu d1v0", "vcpu"], Choose),
     ];
 
     public static void Registers(PromptState s, IReadOnlyList<string> names)
@@ -31,7 +36,7 @@ internal static class DataCommands
         if (names.Count > 0)
         {
             foreach (string name in names)
-                s.Line($"{name,-8} 0x{(RegisterFile.TryRead(v.Cpu, name, out ulong value) ? value : throw new PromptException($"no register \"{name}\": {Input.NearestName.Hint(name, [.. RegisterFile.Names])}")):x}");
+                s.Line($"{name,-8} 0x{(RegisterFile.TryRead(v.Cpu, name, out ulong value) ? value : throw PromptException.Unknown($"no register \"{name}\"", name, [.. RegisterFile.Names])):x}");
             return;
         }
 
@@ -39,7 +44,7 @@ internal static class DataCommands
         Gpr[] all = Enum.GetValues<Gpr>();
         for (int i = 0; i < 16; i += 4)
             s.Line(string.Join("  ", all.Skip(i).Take(4).Select(g => $"{g.ToString().ToLowerInvariant(),-3} {v.Cpu[g]:x16}")));
-        s.Line($"rip {v.Cpu.Rip:x16}  rflags {v.Cpu.Rflags:x} [{Flags(v.Cpu.Rflags)}]  {s.Address(v.Cpu.LinearRip)}");
+        s.Line($"rip {v.Cpu.Rip:x16}  rflags {v.Cpu.Rflags:x} [{Flags(v.Cpu.Rflags)}]{(CodeView.NameOf(s, v.Cpu.LinearRip) is { } at ? $"  <{at}>" : "")}");
         s.Line(string.Join("  ", Enum.GetValues<SegmentName>().Select(n => $"{n.ToString().ToLowerInvariant()} {v.Cpu.GetSegment(n).Selector:x4}")));
         s.Line($"cr0 {v.Cpu.Cr0:x}  cr2 {v.Cpu.Cr2:x}  cr3 {v.Cpu.Cr3:x}  cr4 {v.Cpu.Cr4:x}  efer {v.Cpu.Efer:x}  fs_base {v.Cpu.GetSegment(SegmentName.Fs).Base:x}  gs_base {v.Cpu.GetSegment(SegmentName.Gs).Base:x}");
     }
@@ -55,101 +60,8 @@ internal static class DataCommands
     private static string Flags(ulong rflags)
     {
         (int Bit, string Name)[] flags = [(0, "CF"), (2, "PF"), (4, "AF"), (6, "ZF"), (7, "SF"), (8, "TF"), (9, "IF"), (10, "DF"), (11, "OF"), (14, "NT"), (16, "RF"), (17, "VM"), (18, "AC"), (21, "ID")];
-        return string.Join(' ', flags.Where(f => (rflags >> f.Bit & 1) != 0).Select(f => f.Name));
-    }
-
-    private static void Print(PromptState s, PromptArguments a)
-    {
-        ulong value = s.Evaluate(a.Text);
-        s.Line(a.Format switch
-        {
-            "" => value < 10 ? $"{value}" : string.Create(CultureInfo.InvariantCulture, $"0x{value:x} ({(long)value}){(s.Debug.Inspect.Symbols.Describe(value) is { } name ? $" <{name}>" : "")}"),
-            "x" => $"0x{value:x}",
-            "d" => ((long)value).ToString(CultureInfo.InvariantCulture),
-            "u" => value.ToString(CultureInfo.InvariantCulture),
-            "t" => Convert.ToString((long)value, 2),
-            _ => throw new PromptException($"print: no format \"{a.Format}\": x, d, u or t"),
-        });
-    }
-
-    private static void Examine(PromptState s, PromptArguments a)
-    {
-        (int count, char format, int size) = ReadFormat(a);
-        AddressSpace space = SpaceOf(a.Word(0) ?? "", out bool named);
-        string text = named ? a.Rest(1) : a.Text;
-        ulong address = text.Length > 0 ? s.Evaluate(text) : s.NextAddress ?? throw new PromptException("x: an address is missing");
-        if (format == 'i')
-        {
-            CodeCommands.List(s, address, count);
-            return;
-        }
-
-        if (format == 's')
-        {
-            s.Line($"0x{address:x}: \"{ReadText(s, space, address)}\"");
-            return;
-        }
-
-        int perLine = 16 / size;
-        for (int i = 0; i < count; i += perLine)
-        {
-            int n = Math.Min(perLine, count - i);
-            byte[] bytes = new byte[n * size];
-            if (!s.Debug.Inspect.TryRead(space, address, bytes))
-                throw new PromptException($"nothing is mapped at 0x{address:x}");
-            s.Line($"{(space == AddressSpace.Virtual ? s.Address(address) : $"0x{address:x}")}: {string.Join(' ', Enumerable.Range(0, n).Select(k => Unit(bytes.AsSpan(k * size, size), format)))}{(format == 'x' ? $"  {StopView.Printable(bytes)}" : "")}");
-            address += (ulong)bytes.Length;
-        }
-
-        s.NextAddress = address;
-    }
-
-    private static string Unit(ReadOnlySpan<byte> bytes, char format)
-    {
-        ulong value = 0;
-        for (int i = bytes.Length - 1; i >= 0; i--)
-            value = (value << 8) | bytes[i];
-        int unused = 64 - (8 * bytes.Length);
-        return format switch
-        {
-            'd' => ((long)(value << unused) >> unused).ToString(CultureInfo.InvariantCulture),
-            'u' => value.ToString(CultureInfo.InvariantCulture),
-            'c' => $"'{StopView.Printable(bytes)}'",
-            _ => value.ToString("x" + (2 * bytes.Length), CultureInfo.InvariantCulture),
-        };
-    }
-
-    private static (int Count, char Format, int Size) ReadFormat(PromptArguments a)
-    {
-        string digits = new([.. a.Format.TakeWhile(char.IsAsciiDigit)]);
-        int count = digits.Length == 0 ? 1 : int.TryParse(digits, out int n) && n is > 0 and <= MostUnits ? n : throw new PromptException($"{a.Command}: at most {MostUnits} units");
-        char format = 'x';
-        int size = 8;
-        foreach (char c in a.Format[digits.Length..])
-        {
-            switch (c)
-            {
-                case 'b' or 'h' or 'w' or 'g':
-                    size = c switch { 'b' => 1, 'h' => 2, 'w' => 4, _ => 8 };
-                    break;
-                case 'x' or 'd' or 'u' or 'c' or 's' or 'i':
-                    (format, size) = (c, c == 'c' ? 1 : size);
-                    break;
-                default:
-                    throw new PromptException($"{a.Command}: no format or size \"{c}\"; help {a.Command} lists them");
-            }
-        }
-
-        return (count, format, size);
-    }
-
-    private static string ReadText(PromptState s, AddressSpace space, ulong address)
-    {
-        List<byte> text = [];
-        byte[] one = new byte[1];
-        while (text.Count < MostUnits && s.Debug.Inspect.TryRead(space, address + (ulong)text.Count, one) && one[0] != 0)
-            text.Add(one[0]);
-        return StopView.Printable([.. text]);
+        ulong iopl = rflags >> 12 & 3;
+        return string.Join(' ', [.. flags.Where(f => (rflags >> f.Bit & 1) != 0).Select(f => f.Name), .. iopl == 0 ? Array.Empty<string>() : [$"IOPL={iopl}"]]);
     }
 
     private static void Set(PromptState s, PromptArguments a)
@@ -161,6 +73,8 @@ internal static class DataCommands
         if (target.StartsWith('$'))
         {
             Vcpu v = s.RequireVcpu();
+            if (!RegisterFile.TryRead(v.Cpu, target[1..], out _))
+                throw PromptException.Unknown($"no register \"{target[1..]}\"", target[1..], [.. RegisterFile.Names]);
             Change(s, new RegisterChange(new VcpuId(v.Domain.Id, v.Id), target[1..], s.Evaluate(value)));
             return;
         }
@@ -184,14 +98,15 @@ internal static class DataCommands
 
     private static void Choose(PromptState s, PromptArguments a)
     {
+        string[] parts = a.Words is [var both] ? both.TrimStart('d').Split('v') : [.. a.Words];
         if (a.Words.Count == 0)
         {
             s.Debug.Inspect.Select(null);
         }
-        else if (ushort.TryParse(a.Word(0), out ushort domain) && int.TryParse(a.Require(1, "the vCPU's number"), out int number)
-            && s.Debug.Inspect.Find(new VcpuId(new Hypervisor.Public.DomainId(domain), number)) is not null)
+        else if (parts.Length == 2 && ushort.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out ushort domain)
+            && int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out int number) && new VcpuId(new Hypervisor.Public.DomainId(domain), number) is var id && s.Debug.Inspect.Find(id) is not null)
         {
-            s.Debug.Inspect.Select(new VcpuId(new Hypervisor.Public.DomainId(domain), number));
+            s.Debug.Inspect.Select(id);
         }
         else
         {

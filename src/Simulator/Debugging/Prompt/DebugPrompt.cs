@@ -29,7 +29,15 @@ public sealed class DebugPrompt
         {
             (string word, string format, string rest) = Split(text);
             PromptCommand command = PromptCatalogue.Find(word);
-            command.Run(_state, new PromptArguments(command.Name, format, rest));
+            // gdb's: p /x 5.
+            if (command.TakesFormat && format.Length == 0 && rest.StartsWith('/'))
+                (format, rest) = rest.IndexOf(' ', StringComparison.Ordinal) is > 0 and int end ? (rest[1..end], rest[end..].Trim()) : (rest[1..], "");
+            PromptArguments arguments = new(command.Name, format, rest);
+            if (format.Length > 0 && !command.TakesFormat)
+                throw new PromptException($"{command.Name}: nothing can stand after a slash");
+            if (arguments.Words.Count > command.MostWords)
+                throw new PromptException($"{command.Name}: \"{arguments.Rest(command.MostWords)}\" is too much; help {command.Name} says what can stand there");
+            command.Run(_state, arguments);
             return true;
         }
         catch (PromptException e)

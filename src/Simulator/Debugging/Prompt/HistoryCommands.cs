@@ -11,7 +11,8 @@ internal static class HistoryCommands
 
     public static readonly PromptCommand[] All =
     [
-        new(["trace"], "[COUNT] [TYPE]", "The last events up to now, with their numbers.", "TYPE is an event's name, or part of it.", ["trace", "trace 50 Hypercall"], Trace),
+        new(["trace"], "[COUNT] [TYPE]", "The last events up to now: number, instructions retired (after @), what happened.",
+            $"TYPE is an event's name, or part of it: {string.Join(", ", Tracing.EventNames.All)}.", ["trace", "trace 50 Hypercall"], Trace),
         new(["why"], "[phys|machine] ADDRESS | $REGISTER", "Who put there what is there: a guest's instruction, or stage by stage who called whom; and the moment to go to.", "",
             ["why hypercall_page", "why phys 0x103000", "why $rsp"], WhyIsIt),
         new(["explain"], "", "Explains the exception, refusal or failure that is stopped at, or how the guest ended.", "", ["break exception 14", "continue", "explain"],
@@ -28,15 +29,16 @@ internal static class HistoryCommands
     public static void Figures(PromptState s)
     {
         HistoryFigures h = s.Debug.History;
-        s.Line(string.Create(CultureInfo.InvariantCulture, $"{h.States} states every {h.Interval:N0} instructions, {h.Bytes / 1048576.0:N1} MiB of {h.Bound / 1048576.0:N0}; {s.Debug.KnownEvents:N0} events known, {s.Debug.Changes.Count} changes from outside"));
+        s.Line(string.Create(CultureInfo.InvariantCulture, $"{h.States} state{(h.States == 1 ? "" : "s")}, one every {h.Interval:N0} instructions, {h.Bytes / 1048576.0:N1} MiB of {h.Bound / 1048576.0:N0}; {s.Debug.KnownEvents:N0} events known, {s.Debug.Changes.Count} changes from outside"));
     }
 
     private static void Trace(PromptState s, PromptArguments a)
     {
-        bool counted = int.TryParse(a.Word(0), NumberStyles.None, CultureInfo.InvariantCulture, out int count);
+        bool counted = a.Word(0) is { } first && (char.IsAsciiDigit(first[0]) || first[0] == '-');
+        int count = counted ? a.Count() : Lines;
         string type = a.Rest(counted ? 1 : 0);
         List<string> lines = [];
-        for (long i = s.Debug.Position.Event - 1; i >= 0 && lines.Count < (counted ? count : Lines); i--)
+        for (long i = s.Debug.Position.Event - 1; i >= 0 && lines.Count < count; i--)
         {
             JournalEntry e = s.Debug.EventAt(i);
             if (type.Length == 0 || e.Event.GetType().Name.Contains(type, StringComparison.OrdinalIgnoreCase))
@@ -44,6 +46,8 @@ internal static class HistoryCommands
         }
 
         lines.Reverse();
+        if (lines.Count == 0)
+            s.Line(type.Length == 0 ? "nothing has happened yet" : $"no event up to here is a \"{type}\"; help trace says how they are called");
         Write(s, lines);
     }
 
@@ -52,12 +56,17 @@ internal static class HistoryCommands
         string what = a.Require(0, "an address or register");
         if (what.StartsWith('$') && a.Words.Count == 1)
         {
-            Write(s, Why.Lines(s.Debug, s.Debug.Why(new RegisterWatch(what[1..]), s.Stop)));
+            Hypervisor.Domains.Vcpu v = s.RequireVcpu();
+            if (!RegisterFile.TryRead(v.Cpu, what[1..], out _))
+                throw PromptException.Unknown($"no register \"{what[1..]}\"", what[1..], [.. RegisterFile.Names]);
+            Write(s, Why.Lines(s.Debug, s.Debug.Why(new RegisterWatch(what[1..], new VcpuId(v.Domain.Id, v.Id)), s.Stop)));
             return;
         }
 
         AddressSpace space = DataCommands.SpaceOf(what, out bool named);
         ulong address = s.Evaluate(named ? a.Rest(1) : a.Text);
+        if (s.Debug.Inspect.MachineAddressOf(space, address) is null)
+            throw MemoryCommands.Unmapped(space, address);
         Write(s, Why.Lines(s.Debug, s.Debug.Why(new MemoryWatch(space, address, 1, WatchKind.Write), s.Stop)));
     }
 

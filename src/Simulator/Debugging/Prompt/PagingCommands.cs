@@ -12,7 +12,12 @@ internal static class PagingCommands
 
     public static readonly PromptCommand[] All =
     [
-        new(["pt"], "[ADDRESS]", "The page walk of an address; without one, the ranges that are mapped.", "As Bochs' page and info tab.", ["pt $rip", "pt"], Walk),
+        new(["pt"], "[ADDRESS]", "The page walk of an address; without one, the ranges that are mapped.",
+            """
+            As Bochs' page and info tab. Entries are shown with the manuals' bits: P, RW, US, PWT, PCD, A, D, PS, G, XD; of ranges those that all levels
+            give together.
+            """,
+            ["pt $rip", "pt"], Walk),
         new(["mem"], "ADDRESS", "An address in every way of counting: virtual, guest-physical, machine.", "", ["mem $rsp"], Mem),
         new(["p2m"], "[PFN [COUNT]]", "Machine frames behind the guest's frame numbers.", "", ["p2m 0x103", "p2m 0 16"], P2m),
         new(["frames"], "[MFN]", "What Xen knows of a machine frame (struct page_info); without one, how many of each type each domain has.", "", ["frames 0x3f903", "frames"], Frames),
@@ -28,6 +33,8 @@ internal static class PagingCommands
         }
 
         ulong address = s.Evaluate(a.Text);
+        if (PageWalkView.IsLong(v) && (long)(address << 16) >> 16 != (long)address)
+            throw new PromptException($"0x{address:x} is not canonical");
         foreach (string line in PageWalkView.Lines(s.Debug.Inspect, v, address))
             s.Line(line);
     }
@@ -43,7 +50,8 @@ internal static class PagingCommands
                 return;
             }
 
-            s.Line($"0x{r.From:x16}-0x{r.To:x16} -> machine 0x{r.Machine:x}  {PageWalkView.Rights(r.Flags)}");
+            string where = v.Domain.IsHvm ? "phys" : "machine";
+            s.Line($"0x{r.From:x16}-0x{r.To:x16} -> {(r.Runs == 1 ? $"{where} 0x{r.Machine:x}" : $"{r.Runs} pieces of {where} memory")}  {PageWalkView.Rights(r.Flags)}");
         }
     }
 
@@ -62,6 +70,8 @@ internal static class PagingCommands
     {
         Domain d = s.RequireVcpu().Domain;
         ulong first = a.Words.Count > 0 ? s.Evaluate(a.Words[0]) : 0;
+        if (a.Words.Count > 2)
+            throw new PromptException($"p2m: \"{a.Rest(2)}\" is too much; help p2m says what can stand there");
         int count = a.Words.Count > 1 ? Math.Min(a.Count(1), 4096) : a.Words.Count > 0 ? 1 : 16;
         for (ulong pfn = first; pfn < first + (ulong)count; pfn++)
         {
@@ -90,7 +100,29 @@ internal static class PagingCommands
     private static string FrameLine(PromptState s, Mfn mfn)
     {
         PageInfo p = s.Debug.Inspect.Xen.Frames[mfn];
-        string owner = p.Owner == PageInfo.NoOwner ? "nobody" : p.Owner == DomainId.Xen.Value ? "Xen" : $"d{p.Owner}";
-        return $"mfn 0x{mfn.Value:x}: owner {owner}, {p.Type}, {p.Count} reference{(p.Count == 1 ? "" : "s")}, {p.TypeCount} of the type{(p.Flags == PageFlags.None ? "" : $", {p.Flags}")}{(s.Debug.Inspect.PseudoPhysicalOf(mfn) is { } pfn ? $", pfn 0x{pfn.Value:x}" : "")}";
+        string flags = string.Join(", ", FlagNames(p.Flags));
+        return $"mfn 0x{mfn.Value:x}: owner {OwnerOf(p)}, {p.Type}, {p.Count} reference{(p.Count == 1 ? "" : "s")}, {p.TypeCount} of the type{(flags.Length == 0 ? "" : $", {flags}")}{(s.Debug.Inspect.PseudoPhysicalOf(mfn) is { } pfn ? $", pfn 0x{pfn.Value:x}" : "")}";
+    }
+
+    /// <summary>DOMID_XEN's and nobody's frames are Xen's own.</summary>
+    public static string OwnerOf(PageInfo p) => p.Owner == PageInfo.NoOwner ? "nobody" : p.Owner == DomainId.Xen.Value ? "DOMID_XEN" : p.Owner == DomainId.Io.Value ? "DOMID_IO" : $"d{p.Owner}";
+
+    /// <summary>xen/include/asm-x86/mm.h.</summary>
+    private static IEnumerable<string> FlagNames(PageFlags flags)
+    {
+        (PageFlags Flag, string Name)[] names =
+        [
+            (PageFlags.Allocated, "PGC_allocated"), (PageFlags.XenHeap, "PGC_xen_heap"), (PageFlags.InUse, "PGC_state_inuse"), (PageFlags.Validated, "PGT_validated"), (PageFlags.Pinned, "PGT_pinned"),
+            (PageFlags.PaeXenL2, "PGT_pae_xen_l2"),
+        ];
+        foreach ((PageFlags flag, string name) in names)
+        {
+            if ((flags & flag) != 0)
+                yield return name;
+            flags &= ~flag;
+        }
+
+        if (flags != 0)
+            yield return flags.ToString();
     }
 }

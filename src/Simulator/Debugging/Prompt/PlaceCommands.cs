@@ -11,12 +11,12 @@ internal static class PlaceCommands
         new(["stages"], "[all]", "The stages so far as a tree, with the cursor.", "Without all: those that are open, with what they called.", ["stages", "stages all"], Stages),
         new(["bt", "backtrace"], "", "One stack: guest functions, the hypercall, the stages of Xen and the tools.",
             "Guest functions are found by Linux' own unwinding table (ORC), else by frame pointers. Where there is neither, what may be return addresses are shown with a ? as Linux does.", ["bt"], (s, _) => Backtrace(s)),
-        new(["info", "i"], "breakpoints | registers | symbol ADDRESS | history", "Shows things by gdb's names.", "", ["info breakpoints", "info symbol $rip"], Info),
+        new(["info", "i"], "breakpoints | registers [NAME…] | symbol ADDRESS | threads | history", "Shows things by gdb's names.", "Threads are vCPUs.", ["info breakpoints", "info registers rip", "info symbol $rip"], Info),
     ];
 
     private static void Stages(PromptState s, PromptArguments a)
     {
-        bool all = a.Word(0) == "all";
+        bool all = a.Word(0) is { } word && (word == "all" ? true : throw new PromptException($"stages: only all may stand there, not \"{word}\""));
         long last = s.Debug.Position.Event;
         HashSet<long> open = [.. s.Debug.Stack?.Outwards().Select(f => f.Event) ?? []];
         CallFrame? cursor = s.Debug.Stack;
@@ -75,16 +75,20 @@ internal static class PlaceCommands
                 BreakCommands.List(s);
                 break;
             case "registers" or "r":
-                DataCommands.Registers(s, []);
+                DataCommands.Registers(s, [.. a.Words.Skip(1)]);
                 break;
             case "symbol":
-                s.Line(s.Address(s.Evaluate(a.Rest(1))));
+                ulong address = s.Evaluate(a.Require(1, "an address") is not null ? a.Rest(1) : "");
+                s.Line(CodeView.NameOf(s, address) is not null ? s.Address(address) : throw new PromptException($"no symbol matches 0x{address:x}"));
+                break;
+            case "threads":
+                XenCommands.Vcpus(s);
                 break;
             case "history":
                 HistoryCommands.Figures(s);
                 break;
             default:
-                throw new PromptException($"info: \"{a.Word(0)}\" is none of breakpoints, registers, symbol, history");
+                throw new PromptException($"info: \"{a.Word(0)}\" is none of breakpoints, registers, symbol, threads, history");
         }
     }
 }

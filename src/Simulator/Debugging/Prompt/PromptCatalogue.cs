@@ -1,5 +1,3 @@
-using XenSim.Simulator.Input;
-
 namespace XenSim.Simulator.Debugging.Prompt;
 
 /// <summary>Every command, by families.</summary>
@@ -32,7 +30,7 @@ internal static class PromptCatalogue
         return begun.Length switch
         {
             1 => begun[0],
-            0 => throw new PromptException($"no command \"{word}\": {NearestName.Hint(word, [.. All.SelectMany(c => c.Names)])}"),
+            0 => throw PromptException.Unknown($"no command \"{word}\"", word, [.. All.SelectMany(c => c.Names)]),
             _ => throw new PromptException($"\"{word}\" may be {string.Join(", ", begun.Select(c => c.Name))}"),
         };
     }

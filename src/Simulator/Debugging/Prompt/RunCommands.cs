@@ -36,6 +36,8 @@ internal static class RunCommands
     private static PromptCommand Stepping(string[] names, Granularity granularity, StepKind kind, Direction direction, string summary)
         => new(names, "[N]", summary, "With a number, so many times.", [names[0], $"{names[0]} 3"], (s, a) =>
         {
+            if (kind == StepKind.Out && granularity != Granularity.Instruction && s.Debug.Stack?.Outwards().Any(f => f.IsHypercall == (granularity == Granularity.Hypercall)) != true)
+                throw new PromptException($"{a.Command}: no {(granularity == Granularity.Hypercall ? "hypercall" : "stage")} is open here{(granularity == Granularity.Stage && s.Debug.Stack is not null ? "; finishc is to where the hypercall returns" : "")}");
             StopReport stop = s.Debug.Report;
             for (int i = a.Count(); i > 0; i--)
             {
@@ -49,6 +51,8 @@ internal static class RunCommands
 
     private static void Goto(PromptState s, PromptArguments a)
     {
+        if (a.Word(0) is "begin" or "start" or "end" && a.Words.Count > 1)
+            throw new PromptException($"goto: \"{a.Rest(1)}\" after {a.Word(0)} is too much");
         StopReport stop = a.Require(0, "where to") switch
         {
             "begin" or "start" => s.Debug.GoToStart(),
@@ -76,9 +80,9 @@ internal static class RunCommands
         {
             Position from = s.Debug.Position;
             if (s.Debug.Continue(Direction.Forward, s.Stop).Reason == StopReason.Breakpoint || s.Debug.Continue(Direction.Backward, s.Stop).Reason == StopReason.Breakpoint)
-                return s.Debug.Report;
+                return s.Debug.Report with { Hit = [] };
             s.Debug.GoTo(from);
-            throw new PromptException($"no stage {name} was entered in this session");
+            throw PromptException.Unknown($"no stage {name} was entered in this session", name, [.. BreakCommands.StageNames(s.Debug).Where(n => n != name)]);
         }
         finally
         {

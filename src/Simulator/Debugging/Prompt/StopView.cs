@@ -60,8 +60,8 @@ internal static class StopView
         StageEntered x => $"{SideOf(x.Side)} {x.Stage} entered",
         StageReturned x => $"{SideOf(x.Side)} {x.Stage} returned",
         StageFailed x => $"{SideOf(x.Side)} {x.Stage} failed: {StageRecord.Describe(x)}",
-        HypercallEntered x => $"{IssuerOf(x.Issuer, x.Caller, x.Vcpu)} calls {x.SubOperation ?? x.Name}({string.Join(", ", x.Arguments)}){(x.InstructionPointer == 0 ? "" : $" at 0x{x.InstructionPointer:x}")}",
-        HypercallReturned x => $"{IssuerOf(x.Issuer, x.Caller, x.Vcpu)} gets {x.Result} from {x.SubOperation ?? x.Name}",
+        HypercallEntered x => $"{IssuerOf(x.Issuer, x.Caller, x.Vcpu)} call{(x.Issuer == Issuer.Toolstack ? "" : "s")} {x.SubOperation ?? x.Name}({string.Join(", ", [.. x.Target is { } t ? new[] { $"domain={t}" } : [], .. x.Arguments.Select(g => g.ToString())])}){(x.InstructionPointer == 0 ? "" : $" at 0x{x.InstructionPointer:x}")}",
+        HypercallReturned x => $"{IssuerOf(x.Issuer, x.Caller, x.Vcpu)} get{(x.Issuer == Issuer.Toolstack ? "" : "s")} {Result(x.Result)} from {x.SubOperation ?? x.Name}",
         LogLine x => x.Rendered,
         ConsoleOutput x => $"console of d{x.Domain.Value}: {Printable(x.Bytes)}",
         PageWritten x => $"{x.Writer} wrote {x.What}: {x.Frame}{(x.Pfn is { } p ? $", {p}" : "")} of d{x.Domain.Value}",
@@ -98,6 +98,10 @@ internal static class StopView
             text.Append(b is >= 0x20 and < 0x7F ? (char)b : b == (byte)'\n' ? '⏎' : '·');
         return text.ToString();
     }
+
+    /// <summary>A result with its errno, as in <c>-14 (-EFAULT)</c>; what is no errno is a number.</summary>
+    private static string Result(long result)
+        => result is < 0 and > -256 && Enum.IsDefined((Hypervisor.Public.XenErrno)(-result)) ? $"{result} (-{(Hypervisor.Public.XenErrno)(-result)})" : $"{result}";
 
     private static string SideOf(Side side) => side switch { Side.Toolstack => "tools:", Side.Hypervisor => "Xen:", _ => "guest:" };
 

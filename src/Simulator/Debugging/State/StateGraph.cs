@@ -10,17 +10,16 @@ namespace XenSim.Simulator.Debugging.State;
 /// </summary>
 internal sealed class StateGraph : StateWalk
 {
-    /// <summary>What copying an object costs besides its fields. Unit: bytes.</summary>
-    private const int ObjectOverhead = 64;
+    /// <summary>What copying an object costs besides its fields, and what a capture notes of each object. Unit: bytes.</summary>
+    private const int ObjectOverhead = 88, NoteBytes = 24;
 
     private readonly object[] _roots;
     private readonly Dictionary<object, Node> _nodes = new(ReferenceEqualityComparer.Instance);
-    private List<(object Target, object Copy, ObjectShape Shape)> _objects = [];
+    private List<(object Target, SharedCopy Copy, ObjectShape Shape)> _objects = [];
     private List<(PhysicalMemory Memory, MemorySnapshot Snapshot)> _memories = [];
     private List<(VirtualCpu Cpu, CpuSnapshot Snapshot)> _cpus = [];
     private bool _constants;
     private int _round;
-    private long _bytes;
 
     /// <param name="constants">What nothing changes any more, with all that it refers to: inputs and tables.</param>
     public StateGraph(IEnumerable<object> roots, IEnumerable<object> constants)
@@ -33,10 +32,12 @@ internal sealed class StateGraph : StateWalk
         _constants = false;
     }
 
+    /// <summary>What the captures that are not disposed take of managed memory together, about: what they share counts once. Pages and their tables do not belong to it. Unit: bytes.</summary>
+    public long Bytes { get; private set; }
+
     public StateCapture Capture()
     {
         _round++;
-        _bytes = 0;
         _objects = new(_objects.Count + 64);
         _memories = [];
         _cpus = [];
@@ -44,8 +45,14 @@ internal sealed class StateGraph : StateWalk
             Push(root);
         WalkAll();
         Purge();
-        return new StateCapture(_objects, _memories, _cpus, _bytes);
+        StateCapture capture = new(this, _objects, _memories, _cpus);
+        Bytes += NotesOf(capture) + capture.Copies.Sum(c => c.Hold());
+        return capture;
     }
+
+    internal void LetGo(StateCapture capture) => Bytes -= NotesOf(capture) + capture.Copies.Sum(c => c.LetGo());
+
+    private static long NotesOf(StateCapture capture) => (long)capture.Objects * NoteBytes;
 
     protected override bool Enter(object o)
     {
@@ -58,7 +65,7 @@ internal sealed class StateGraph : StateWalk
         if (_constants)
             return true;
         if (o is PhysicalMemory memory)
-            Add(memory, memory.Capture());
+            _memories.Add((memory, memory.Capture()));
         else if (o is VirtualCpu cpu)
             _cpus.Add((cpu, cpu.Capture()));
         else if (node.Shape is { IsMutable: true } shape)
@@ -66,34 +73,23 @@ internal sealed class StateGraph : StateWalk
         return true;
     }
 
-    private void Add(PhysicalMemory memory, MemorySnapshot snapshot)
-    {
-        _memories.Add((memory, snapshot));
-        _bytes += snapshot.Bytes;
-    }
-
-    private object CopyOf(object o, ObjectShape shape, object? before)
+    private static SharedCopy CopyOf(object o, ObjectShape shape, SharedCopy? before)
     {
         if (shape.IsBytes)
-        {
-            ChunkedBytes chunks = ChunkedBytes.Of((Array)o, shape, before as ChunkedBytes, out long fresh);
-            _bytes += fresh;
-            return chunks;
-        }
+            return ChunkedBytes.Of((Array)o, shape, before as ChunkedBytes);
+        object? last = (before as ObjectCopy)?.Value;
 
         if (o is Array array)
         {
             Span<byte> bytes = ChunkedBytes.BytesOf(array, shape);
-            if (before is Array known && known.LongLength == array.LongLength && bytes.SequenceEqual(ChunkedBytes.BytesOf(known, shape)))
-                return before;
-            _bytes += ObjectOverhead + bytes.Length;
-            return array.Clone();
+            if (last is Array known && known.LongLength == array.LongLength && bytes.SequenceEqual(ChunkedBytes.BytesOf(known, shape)))
+                return before!;
+            return new ObjectCopy(array.Clone(), ObjectOverhead + bytes.Length);
         }
 
-        if (before is not null && shape.Same?.Invoke(o, before) == true)
-            return before;
-        _bytes += ObjectOverhead + (8 * shape.Fields.Count);
-        return ObjectShape.Clone(o);
+        if (last is not null && shape.Same?.Invoke(o, last) == true)
+            return before!;
+        return new ObjectCopy(ObjectShape.Clone(o), ObjectOverhead + (8 * shape.Fields.Count));
     }
 
     /// <summary>Forgets objects that were not there any more, when they have become many.</summary>
@@ -112,7 +108,7 @@ internal sealed class StateGraph : StateWalk
     {
         public ObjectShape? Shape => shape;
 
-        public object? Copy { get; set; }
+        public SharedCopy? Copy { get; set; }
 
         public int Round { get; set; }
 

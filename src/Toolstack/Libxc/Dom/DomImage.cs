@@ -139,6 +139,17 @@ public sealed class DomImage
 
     internal XenElfParameters Parms => Kernel!.Parameters;
 
+    /// <summary>
+    /// xc_dom_free_all: the images, packed and unpacked, go; an unpacked Linux is 60 MiB that nobody reads again. What was found out of them stays readable.
+    /// </summary>
+    internal void FreeAll()
+    {
+        KernelBlob = default;
+        RamdiskBlob = RamdiskBlob is null ? null : default(ReadOnlyMemory<byte>);
+        Loader = null;
+        Kernel = Kernel is null ? null : Kernel with { Kernel = default, Elf = null, Load = (_, _, _) => false };
+    }
+
     /// <summary>xc_dom_p2m / xc_dom_p2m_guest.</summary>
     internal Gfn P2m(ulong pfn) => Memory.GuestFrame(pfn, Translated);
 

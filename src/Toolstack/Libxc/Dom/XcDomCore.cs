@@ -165,6 +165,7 @@ internal static class XcDomCore
         {
             dom.Log.Print("xc_dom_release: called");
             dom.Windows.UnmapAll();
+            dom.FreeAll();
         }
 
         return StageOutcome.Ok;
