@@ -70,6 +70,7 @@ public sealed partial class Xen : IDisposable
         Scheduler = new Scheduler(this);
         Hypercalls = new HypercallDispatcher(this);
         Ports = new Devices.MachinePorts(this);
+        IoApic = new Devices.HostIoApic(options.Host.Firmware);
         HostMemoryMap = [new E820Entry { Addr = 0, Size = options.MemoryMiB << 20, Type = (uint)E820Type.RAM }];
     }
 
@@ -138,6 +139,8 @@ public sealed partial class Xen : IDisposable
 
     /// <summary>The machine's I/O ports.</summary>
     internal Devices.MachinePorts Ports { get; }
+
+    internal Devices.HostIoApic IoApic { get; }
 
     /// <summary>acpi_sinfo.pm1b_cnt_val: what dom0 gave with the last sleep that passed the checks.</summary>
     internal ushort Pm1bControl { get; set; }

@@ -165,6 +165,9 @@ public sealed class EventChannels
                 }
 
                 break;
+            case EventChannelState.Pirq:
+                _domain.Pirqs.Bind((int)c.Irq, bound: false);
+                break;
             case EventChannelState.Interdomain when _domain.Xen.FindDomain(c.RemoteDomain) is { } remote:
                 ref EventChannel other = ref remote.EventChannels._channels[c.RemotePort];
                 other.State = EventChannelState.Unbound;

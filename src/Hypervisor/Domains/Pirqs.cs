@@ -17,8 +17,6 @@ internal sealed class Pirqs(Domain domain)
     /// <summary>PIRQ_ALLOCATED: a number without an interrupt behind it yet.</summary>
     private const int Allocated = -1;
 
-    // Interrupts that Xen has for itself: the timer, its serial line.
-    private const int Timer = 0, Serial = 4;
     private readonly Dictionary<int, int> _irqs = [];
 
     /// <summary>nr_pirqs.</summary>
@@ -34,7 +32,36 @@ internal sealed class Pirqs(Domain domain)
     public void Know(int pirq) => _irqs.TryAdd(pirq, Allocated);
 
     /// <summary>mp_register_gsi.</summary>
-    public static XenErrno SetupGsi(int gsi) => gsi is Timer or Serial ? XenErrno.EEXIST : gsi is < 0 or >= Gsis ? XenErrno.EINVAL : XenErrno.None;
+    public static XenErrno SetupGsi(Xen xen, int gsi, bool level, bool activeLow)
+    {
+        if (gsi is < 0 or >= Gsis)
+            return XenErrno.EINVAL;
+        if (xen.IoApic.WasWritten(gsi))
+        {
+            xen.NotImplemented("PHYSDEVOP_setup_gsi", "after PHYSDEVOP_apic_write to that pin Xen stops at a BUG, in add_pin_to_irq", ours: true);
+            return XenErrno.EINVAL;
+        }
+
+        return xen.IoApic.TrySetUp(gsi, level, activeLow) ? XenErrno.None : XenErrno.EEXIST;
+    }
+
+    /// <summary>map_domain_pirq for a GSI: what is mapped otherwise already stays, and that is no error.</summary>
+    public void Map(int pirq, int irq)
+    {
+        int old = _irqs.GetValueOrDefault(pirq, Allocated);
+        if ((old == Allocated || old == irq) && !_irqs.Any(p => p.Value == irq && p.Key != pirq))
+            _irqs[pirq] = irq;
+    }
+
+    /// <summary>pirq_access_permitted: an interrupt of the machine stands behind the number.</summary>
+    public bool IsMapped(int pirq) => _irqs.TryGetValue(pirq, out int irq) && irq != Allocated;
+
+    /// <summary>pirq_guest_bind and pirq_guest_unbind: a port of the domain takes it, or no longer.</summary>
+    public void Bind(int pirq, bool bound)
+    {
+        if (IsMapped(pirq))
+            domain.Xen.IoApic.Bind(_irqs[pirq], bound);
+    }
 
     /// <summary>physdev_map_pirq for a GSI.</summary>
     /// <param name="pirq">Wanted number, below 0: any; then the one it got.</param>

@@ -134,12 +134,16 @@ internal static class EventChannelOpCall
             return Fault;
         if (b.Pirq >= c.Caller.Pirqs.Count)
             return XenErrno.EINVAL.ToResult();
-        if (!c.Caller.HasDeviceAccess)
+        if (!c.Caller.HasDeviceAccess || (c.Xen.Profile.Release != XenRelease.V4_0 && !c.Caller.Pirqs.IsMapped((int)b.Pirq)))
             return XenErrno.EPERM.ToResult();
         XenErrno errno = c.Caller.EventChannels.BindPirq(b.Pirq, out uint port);
         b.Port = port;
         if (errno == XenErrno.None)
+        {
             c.Caller.Pirqs.Know((int)b.Pirq);
+            c.Caller.Pirqs.Bind((int)b.Pirq, bound: true);
+        }
+
         return errno != XenErrno.None ? errno.ToResult() : c.Memory.TryWriteStruct(arg, b) ? 0 : Fault;
     }
 

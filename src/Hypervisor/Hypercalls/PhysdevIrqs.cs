@@ -6,15 +6,9 @@ using XenSim.Hypervisor.Public.Wire;
 namespace XenSim.Hypervisor.Hypercalls;
 
 /// <summary>physdev_op about interrupts.</summary>
-/// <remarks>Source: stable-4.17 and RELEASE-4.0.4 xen/arch/x86/physdev.c, xen/arch/x86/io_apic.c: ioapic_guest_read.</remarks>
+/// <remarks>Source: stable-4.17 and RELEASE-4.0.4 xen/arch/x86/physdev.c.</remarks>
 internal static class PhysdevIrqs
 {
-    /// <summary>Address of the one I/O APIC, and its version: 24 inputs.</summary>
-    private const ulong IoApic = 0xFEC0_0000;
-    private const uint IoApicVersion = 0x0017_0020;
-    private const uint FirstRedirection = 0x10;
-    private const uint MaskedEntry = 0x0001_0000;
-
     // xen/include/public/physdev.h: XENIRQSTAT_needs_eoi, MAP_PIRQ_TYPE_GSI.
     private const uint NeedsEoi = 1;
     private const int TypeMsi = 0, TypeGsi = 1;
@@ -55,38 +49,6 @@ internal static class PhysdevIrqs
         }
     }
 
-    /// <summary>The I/O APIC, and a vector that is nothing but the number asked for.</summary>
-    public static long Apic(HypercallCall c, PhysdevOp op, VirtualAddress arg)
-    {
-        if (op == PhysdevOp.alloc_irq_vector)
-        {
-            if (!c.Memory.TryReadStruct(arg, out PhysdevIrq irq))
-                return XenErrno.EFAULT.ToResult();
-            irq.Vector = irq.Irq;
-            return !c.Caller.IsPrivileged ? XenErrno.EPERM.ToResult() : c.Memory.TryWriteStruct(arg, irq) ? 0 : XenErrno.EFAULT.ToResult();
-        }
-
-        int size = c.Abi == Abi.X64 ? 8 : 4;
-        Span<byte> request = stackalloc byte[16];
-        request = request[..(size + 8)];
-        if (!c.Memory.TryRead(arg, request))
-            return XenErrno.EFAULT.ToResult();
-        if (!c.Caller.IsPrivileged)
-            return XenErrno.EPERM.ToResult();
-        ulong address = size == 8 ? request.ReadStruct<ulong>() : request.ReadStruct<uint>();
-        uint register = request[size..].ReadStruct<uint>();
-        if (address != IoApic)
-            return XenErrno.EINVAL.ToResult();
-        if (op == PhysdevOp.apic_write)
-        {
-            c.Xen.NotImplemented("PHYSDEVOP_apic_write", "the I/O APIC has nothing to route", ours: true);
-            return XenErrno.EINVAL.ToResult();
-        }
-
-        request[(size + 4)..].WriteStruct(register == 1 ? IoApicVersion : register >= FirstRedirection && (register & 1) == 0 ? MaskedEntry : 0);
-        return c.Memory.TryWrite(arg, request) ? 0 : XenErrno.EFAULT.ToResult();
-    }
-
     private static bool Is40(HypercallCall c) => c.Xen.Profile.Release == XenRelease.V4_0;
 
     private static long Map(HypercallCall c, VirtualAddress arg)
@@ -107,7 +69,7 @@ internal static class PhysdevIrqs
             return XenErrno.EFAULT.ToResult();
         if (gsi.Gsi is < 0 or >= Pirqs.Gsis)
             return XenErrno.EINVAL.ToResult();
-        return c.Caller.IsPrivileged ? Pirqs.SetupGsi(gsi.Gsi).ToResult() : XenErrno.EPERM.ToResult();
+        return c.Caller.IsPrivileged ? Pirqs.SetupGsi(c.Xen, gsi.Gsi, gsi.Triggering != 0, gsi.Polarity != 0).ToResult() : XenErrno.EPERM.ToResult();
     }
 
     private static long FreePirq(HypercallCall c, VirtualAddress arg)

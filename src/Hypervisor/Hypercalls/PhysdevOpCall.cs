@@ -23,7 +23,7 @@ internal static class PhysdevOpCall
             PhysdevOp.set_iobitmap => SetIobitmap(c, arg),
             <= PhysdevOp.irq_status_query or PhysdevOp.eoi or PhysdevOp.map_pirq or PhysdevOp.unmap_pirq or PhysdevOp.pirq_eoi_gmfn_v1 or PhysdevOp.pirq_eoi_gmfn_v2
                 or PhysdevOp.setup_gsi or PhysdevOp.get_free_pirq => PhysdevIrqs.Do(c, (PhysdevOp)c.A1, arg),
-            PhysdevOp.apic_read or PhysdevOp.apic_write or PhysdevOp.alloc_irq_vector => PhysdevIrqs.Apic(c, (PhysdevOp)c.A1, arg),
+            PhysdevOp.apic_read or PhysdevOp.apic_write or PhysdevOp.alloc_irq_vector => IoApicOp.Do(c, (PhysdevOp)c.A1, arg),
             PhysdevOp.dbgp_op when !Is40(c) => !c.Caller.IsHardwareDomain ? XenErrno.EPERM.ToResult()
                 : c.Memory.TryRead(arg, stackalloc byte[6]) ? 0 : XenErrno.EFAULT.ToResult(),
             _ => PhysdevPci.Do(c, (PhysdevOp)c.A1, arg),
