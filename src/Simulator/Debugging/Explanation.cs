@@ -30,7 +30,7 @@ internal static class Explanation
         if (debug.Inspect.Find(new VcpuId(x.Domain, x.Vcpu)) is not { } v)
             return lines;
         if (Disassembly.At(debug.Inspect, v) is { } instruction)
-            lines.Add($"The instruction: {Prompt.CodeView.Plain(instruction)}");
+            lines.Add($"The instruction: {Prompt.CodeView.Text(debug, instruction)}");
         if (x.Vector == PageFault)
         {
             // SDM vol. 3A, figure 4-12.
@@ -51,7 +51,7 @@ internal static class Explanation
         if (debug.Inspect.Xen.Frames.IsValid(x.Frame))
         {
             PageInfo p = debug.Inspect.Xen.Frames[x.Frame];
-            lines.Add($"{x.Frame} is of {(p.Owner == PageInfo.NoOwner ? "Xen" : $"d{p.Owner}")}, {p.Type} with {p.TypeCount} references of that type and {p.Count} in all ({p.Flags}).");
+            lines.Add(Prompt.PagingCommands.FrameLine(debug, x.Frame));
             lines.Add("The rule: a frame has one type at a time while references of that type are held; a page table is never writable, a writable page never a page table.");
         }
 
@@ -82,7 +82,7 @@ internal static class Explanation
     private static IEnumerable<string> Before(DebugSession debug)
     {
         if (debug.Stack?.Outwards().FirstOrDefault(f => f.IsHypercall) is { } call && debug.EventAt(call.Event).Event is HypercallEntered entered)
-            yield return $"It was asked by {Prompt.StopView.Describe(entered)}.";
+            yield return $"The request: {Prompt.StopView.Describe(entered)}.";
     }
 
     private static string XenErrnoOf(long result) => Enum.IsDefined((XenErrno)(-result)) ? ((XenErrno)(-result)).ToString() : "an error";

@@ -53,6 +53,8 @@ internal static class PageWalkView
         }
     }
 
+    public static bool IsOn(Vcpu v) => FormatOf(v) is not null;
+
     public static bool IsLong(Vcpu v) => FormatOf(v) is { Levels: 4 };
 
     /// <summary>Neighbours with the same rights together; Xen's own part left out.</summary>

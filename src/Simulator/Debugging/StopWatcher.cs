@@ -193,7 +193,7 @@ internal sealed class StopWatcher(Inspector inspector, IReadOnlyList<Breakpoint>
         int before = _hit.Count;
         Reach(b, null);
         if (_hit.Count > before)
-            Watch = new WatchReport(((MemoryWatch)b.Point).Address, !now.AsSpan().SequenceEqual(old), old, now, TheGuest);
+            Watch = new WatchReport(((MemoryWatch)b.Point).Address, b.Point is not MemoryWatch { Kind: WatchKind.Read } && !now.AsSpan().SequenceEqual(old), old, now, TheGuest);
     }
 
     /// <summary>For what is watched by its value: who changes it need not be guest code.</summary>

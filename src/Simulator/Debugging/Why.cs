@@ -15,8 +15,8 @@ internal static class Why
 
         if (why.Instruction is { } instruction)
         {
-            string at = debug.Inspect.Symbols.Describe(instruction.Linear) is { } name ? $"0x{instruction.Linear:x} <{name}>" : $"0x{instruction.Linear:x}";
-            yield return $"{what} is {value}: written by {why.Vcpu} at {at}: {Prompt.CodeView.Plain(instruction)}";
+            string at = Prompt.CodeView.NameOf(debug, instruction.Linear) is { } name ? $"0x{instruction.Linear:x} <{name}>" : $"0x{instruction.Linear:x}";
+            yield return $"{what} is {value}: written by {why.Vcpu} at {at}: {Prompt.CodeView.Text(debug, instruction)}";
         }
         else
         {

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using XenSim.Simulator.Debugging;
 using XenSim.Simulator.Debugging.Prompt;
 using XenSim.Simulator.Session;
@@ -64,14 +65,86 @@ public sealed class PromptTests
     }
 
     [Fact]
-    public void An_exception_is_explained_by_rule_and_walk()
+    public void A_page_fault_is_explained_by_rule_and_walk()
     {
+        // Nothing of the guest is mapped at 0x1000; a fetch there is #PF with the I/D bit (SDM vol. 3A, figure 4-12), which nobody handles.
         using DebugSession debug = Debugged.Boot("pv64");
-        string said = Say(debug, "break exception 14", "continue", "explain");
-        if (debug.Report.Reason == StopReason.Breakpoint)
-            Assert.Contains("The walk:", said, StringComparison.Ordinal);
-        else
-            Assert.Contains("The session ended: the guest powered off", said, StringComparison.Ordinal);
+        string said = Say(debug, "goto instruction 6000", "set $rip = 0x1000", "break exception 14", "continue", "explain");
+        Assert.Contains("A fetch from 0x1000 by the kernel: it is not mapped. The walk:\n  L4[0] = 0x0: not present, the walk ends here\nIt goes to nobody: unhandled.", said, StringComparison.Ordinal);
+        Assert.Contains("the guest has no handler for vector 14", Say(debug, "continue", "explain"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_refused_page_table_is_explained_by_the_rule_the_frame_and_the_request()
+    {
+        // The hypercall page was put over the L3 table: xen/arch/x86/mm.c, RELEASE-4.0.4, alloc_l3_table refuses its stubs as entries.
+        string scenario = Path.Combine(Root(), "scenarios", "refused", "hypercall-page-over-page-tables-4.0.yaml");
+        using ScratchFolder folder = new();
+        string said = ProgramRun.With("debug", scenario, "-x", folder.Write("x.txt", "break refused\ncontinue\nexplain\nbt\nquit\n")).Output;
+        Assert.Contains("Xen refused d1 with EINVAL: Bad L3 flags", said, StringComparison.Ordinal);
+        Assert.Matches("mfn 0x[0-9a-f]+: owner d1, PGT_l3_page_table, 2 references, 1 of the type, PGC_allocated", said);
+        Assert.Contains("The request: the tools call MMUEXT_PIN_L4_TABLE(domain=d1", said, StringComparison.Ordinal);
+        Assert.Matches("#0 +hypercall MMUEXT_PIN_L4_TABLE\n#1 +tools +pin_table", said);
+    }
+
+    [Theory]
+    [InlineData("pv64", "break evtchn 3", "event channel 3 of d")]
+    [InlineData("pv64", "break console \"bye\"", "sched_op(shutdown, poweroff): bye")]
+    [InlineData("pv64", "break shutdown if reason == 0", "d1 shut down, reason 0")]
+    [InlineData("pv64", "break xenstore */console/ring-ref", "/console/ring-ref")]
+    [InlineData("pv64", "break written hypercall page", "wrote hypercall page")]
+    [InlineData("pv64", "break memory_op returning if result > 0 && caller == 1", "d1v0 gets 8192 from XENMEM_current_reservation")]
+    [InlineData("pv64", "break vcpu_x86_64 returning", "tools: vcpu_x86_64 returned")]
+    [InlineData("pv64", "break write_ring", "<write_ring>")]
+    [InlineData("hvm", "break cpuid 0x40000002", "cpuid 0x40000002")]
+    [InlineData("hvm", "break msr 0x40000000", "wrmsr 0x40000000")]
+    public void What_can_be_waited_for_stops_in_both_directions_and_a_temporary_one_once(string guest, string command, string shown)
+    {
+        using DebugSession debug = Debugged.Boot(guest, guest == "hvm" ? BootPath.Hvm : BootPath.DomU);
+        Assert.Contains(shown, Say(debug, command, "continue"), StringComparison.Ordinal);
+        Assert.Equal(StopReason.Breakpoint, debug.Report.Reason);
+        Position first = debug.Position;
+        Assert.Equal(1, debug.Breakpoints[0].Hits);
+        Say(debug, "delete", "goto end", command);
+        while (Said(debug, "rcontinue").Reason == StopReason.Breakpoint && debug.Position > first)
+            Assert.NotEqual(Position.Start, debug.Position);
+        Assert.Equal(first, debug.Position);
+
+        Say(debug, "delete", "goto begin", "t" + command, "continue");
+        Assert.Equal(first, debug.Position);
+        Assert.Empty(debug.Breakpoints);
+    }
+
+    [Fact]
+    public void A_write_is_seen_by_virtual_guest_physical_and_machine_address_alike()
+    {
+        // The guest writes out_prod of its console ring (xen/include/public/io/console.h: at 0xc0c), counting bytes.
+        using DebugSession debug = Debugged.Boot("pv64");
+        Say(debug, "break write_ring", "continue", "delete", "stepi 8");
+        Position here = debug.Position;
+        ulong virtualAddress = debug.Inspect.Selected!.Cpu[Guest.Cpu.Gpr.Rbp] + 0xc0c;
+        ulong machine = debug.Inspect.MachineAddressOf(AddressSpace.Virtual, virtualAddress)!.Value.Value;
+        ulong physical = (debug.Inspect.PseudoPhysicalOf(new Hypervisor.Public.Mfn(machine >> 12))!.Value.Value << 12) | (machine & 0xFFF);
+        HashSet<Position> seen = [];
+        foreach (string kind in (string[])["watch", "wwatch", "awatch"])
+        {
+            foreach (string where in (string[])[$"0x{virtualAddress:x}", $"phys 0x{physical:x}", $"machine 0x{machine:x}"])
+            {
+                Say(debug, "delete");
+                debug.GoTo(here);
+                string said = Say(debug, $"{kind} {where},4", "continue");
+                if (kind == "awatch")
+                    said += Say(debug, "continue", "continue");
+                Assert.Matches("0x000000([0-9a-f]{2}) -> 0x000000[0-9a-f]{2}, written by the guest", said);
+                if (kind != "awatch")
+                    seen.Add(debug.Position);
+            }
+        }
+
+        Assert.Single(seen);
+        Say(debug, "delete");
+        debug.GoTo(here);
+        Assert.Contains(", read by the guest", Say(debug, $"rwatch phys 0x{physical:x},4", "continue"), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -247,6 +320,8 @@ public sealed class PromptTests
         Assert.Equal(end, debug.Position);
         Assert.Equal(digest, debug.StateDigest());
     }
+
+    private static string Root([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", ".."));
 
     private static ulong MachineOf(DebugSession debug)
     {

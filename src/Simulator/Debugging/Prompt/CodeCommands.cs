@@ -29,7 +29,7 @@ internal static class CodeCommands
                 break;
             }
 
-            s.Line($"{(address == v.Cpu.LinearRip ? "=>" : "  ")} {s.Address(address)}: {HexText.Of(instruction.Bytes),-20} {CodeView.Text(s, instruction)}");
+            s.Line($"{(address == v.Cpu.LinearRip ? "=>" : "  ")} {s.Address(address)}: {HexText.Of(instruction.Bytes),-20} {CodeView.Text(s.Debug, instruction)}");
             address = instruction.NextLinear;
         }
 

@@ -9,16 +9,13 @@ namespace XenSim.Simulator.Debugging.Prompt;
 internal static class CodeView
 {
     /// <summary>In the AT&amp;T syntax of Xen's and Linux' sources, a branch target with its name.</summary>
-    public static string Text(PromptState s, DecodedInstruction i)
+    public static string Text(DebugSession debug, DecodedInstruction i)
     {
         string text = Format(i.Instruction);
         ulong? target = i.Instruction.Op0Kind is OpKind.NearBranch16 or OpKind.NearBranch32 or OpKind.NearBranch64 ? i.Instruction.NearBranchTarget
             : i.Instruction.IsIPRelativeMemoryOperand ? i.Instruction.IPRelativeMemoryAddress : null;
-        return target is { } t && NameOf(s, t) is { } name ? $"{text} <{name}>" : text;
+        return target is { } t && NameOf(debug, t) is { } name ? $"{text} <{name}>" : text;
     }
-
-    /// <summary>Without names.</summary>
-    public static string Plain(DecodedInstruction i) => Format(i.Instruction);
 
     public static IEnumerable<string> Lines(ReadOnlySpan<byte> code, int bits, ulong address)
     {
@@ -38,16 +35,16 @@ internal static class CodeView
     }
 
     /// <summary>A slot of the hypercall page by the call's name, or a symbol; null: neither.</summary>
-    public static string? NameOf(PromptState s, ulong address)
+    public static string? NameOf(DebugSession debug, ulong address)
     {
-        if (s.Debug.HypercallPage is { } page && s.Debug.Inspect.MachineAddressOf(AddressSpace.Virtual, address) is { } machine && machine.Frame == page.Frame.Value)
+        if (debug.HypercallPage is { } page && debug.Inspect.MachineAddressOf(AddressSpace.Virtual, address) is { } machine && machine.Frame == page.Frame.Value)
         {
             (uint slot, uint offset) = Math.DivRem((uint)(machine.Value & 0xFFF), (uint)HypercallPage.SlotSize);
-            string call = slot < HypercallTable.Count ? s.Debug.Inspect.Xen.Hypercalls.Table[slot].Name : $"{slot}";
+            string call = slot < HypercallTable.Count ? debug.Inspect.Xen.Hypercalls.Table[slot].Name : $"{slot}";
             return offset == 0 ? $"hypercall {call}" : $"hypercall {call}+0x{offset:x}";
         }
 
-        return s.Debug.Inspect.Symbols.Describe(address);
+        return debug.Inspect.Symbols.Describe(address);
     }
 
     private static string Format(in Instruction instruction)
@@ -56,6 +53,7 @@ internal static class CodeView
         GasFormatter formatter = new();
         formatter.Options.SpaceAfterOperandSeparator = true;
         formatter.Options.UppercaseHex = false;
+        formatter.Options.BranchLeadingZeros = false;
         formatter.Format(instruction, text);
         return text.ToStringAndReset();
     }

@@ -41,10 +41,11 @@ internal static class DataCommands
         }
 
         s.Line($"d{v.Domain.Id.Value}v{v.Id}, {v.Cpu.CodeBits}-bit code, ring {v.Cpu.Cpl}{(v.Domain.IsHvm ? "" : v.KernelMode ? ", guest kernel" : ", guest user")}");
-        Gpr[] all = Enum.GetValues<Gpr>();
-        for (int i = 0; i < 16; i += 4)
-            s.Line(string.Join("  ", all.Skip(i).Take(4).Select(g => $"{g.ToString().ToLowerInvariant(),-3} {v.Cpu[g]:x16}")));
-        s.Line($"rip {v.Cpu.Rip:x16}  rflags {v.Cpu.Rflags:x} [{Flags(v.Cpu.Rflags)}]{(CodeView.NameOf(s, v.Cpu.LinearRip) is { } at ? $"  <{at}>" : "")}");
+        bool wide = v.Cpu.CodeBits == 64;
+        for (int i = 0; i < (wide ? 16 : 8); i += 4)
+            s.Line(string.Join("  ", Enum.GetValues<Gpr>().Skip(i).Take(4).Select(g => Shown(g.ToString().ToLowerInvariant(), v.Cpu[g], wide))));
+        string at = CodeView.NameOf(s.Debug, v.Cpu.LinearRip) is { } place ? $"  <{place}>" : "";
+        s.Line($"{Shown("rip", v.Cpu.Rip, wide)}  {(wide ? 'r' : 'e')}flags {v.Cpu.Rflags:x} [{Flags(v.Cpu.Rflags)}]{at}");
         s.Line(string.Join("  ", Enum.GetValues<SegmentName>().Select(n => $"{n.ToString().ToLowerInvariant()} {v.Cpu.GetSegment(n).Selector:x4}")));
         s.Line($"cr0 {v.Cpu.Cr0:x}  cr2 {v.Cpu.Cr2:x}  cr3 {v.Cpu.Cr3:x}  cr4 {v.Cpu.Cr4:x}  efer {v.Cpu.Efer:x}  fs_base {v.Cpu.GetSegment(SegmentName.Fs).Base:x}  gs_base {v.Cpu.GetSegment(SegmentName.Gs).Base:x}");
     }
@@ -55,6 +56,9 @@ internal static class DataCommands
         named = word is "phys" or "machine";
         return word switch { "phys" => AddressSpace.GuestPhysical, "machine" => AddressSpace.Machine, _ => AddressSpace.Virtual };
     }
+
+    /// <summary>Code that is not of 64 bits has the lower halves only.</summary>
+    private static string Shown(string name, ulong value, bool wide) => wide ? $"{name,-3} {value:x16}" : $"e{name[1..]} {(uint)value:x8}";
 
     /// <summary>SDM vol. 1, figure 3-8.</summary>
     private static string Flags(ulong rflags)

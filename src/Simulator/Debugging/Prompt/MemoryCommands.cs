@@ -14,7 +14,7 @@ internal static class MemoryCommands
         ulong value = s.Evaluate(a.Text);
         if (a.Format.Length > 1 || (a.Format.Length == 1 && !Formats.Contains(a.Format[0])))
             throw new PromptException($"print: no format \"{a.Format}\"; it is one of {string.Join(", ", Formats.AsEnumerable())}");
-        string name = CodeView.NameOf(s, value) is { } n ? $" <{n}>" : "";
+        string name = CodeView.NameOf(s.Debug, value) is { } n ? $" <{n}>" : "";
         s.Line(a.Format == "x" ? $"0x{value:x}" : a.Format == "t" ? Convert.ToString((long)value, 2) : a.Format == "c" ? Value(s, value & 0xFF, 'c', 1) : a.Format.Length > 0 ? Value(s, value, a.Format[0], 8) : value < 10 ? $"{value}"
             : name.Length > 0 ? $"0x{value:x}{name}" : string.Create(CultureInfo.InvariantCulture, $"0x{value:x} ({(long)value})"));
     }

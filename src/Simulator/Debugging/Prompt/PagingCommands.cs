@@ -41,6 +41,8 @@ internal static class PagingCommands
 
     private static void Ranges(PromptState s, Vcpu v)
     {
+        if (!PageWalkView.IsOn(v))
+            s.Line("paging is off: virtual addresses are guest-physical ones");
         int n = 0;
         foreach (PageWalkView.MappedRange r in PageWalkView.Ranges(s.Debug.Inspect, v))
         {
@@ -63,7 +65,7 @@ internal static class PagingCommands
             throw new PromptException($"0x{address:x} is not mapped; pt 0x{address:x} says where the walk ends");
         Mfn mfn = new(machine.Frame);
         s.Line($"virtual 0x{address:x} = {(s.Debug.Inspect.PseudoPhysicalOf(mfn) is { } pfn ? $"guest-physical 0x{(pfn.Value << 12) | (address & 0xFFF):x} = " : "")}machine 0x{machine.Value:x}");
-        s.Line(FrameLine(s, mfn));
+        s.Line(FrameLine(s.Debug, mfn));
     }
 
     private static void P2m(PromptState s, PromptArguments a)
@@ -76,7 +78,7 @@ internal static class PagingCommands
         for (ulong pfn = first; pfn < first + (ulong)count; pfn++)
         {
             PhysicalAddress? machine = s.Debug.Inspect.MachineAddressOf(AddressSpace.GuestPhysical, pfn << 12, d.Vcpus[0]);
-            s.Line($"pfn 0x{pfn:x} -> {(machine is { } m ? FrameLine(s, new Mfn(m.Frame)) : "nothing")}");
+            s.Line($"pfn 0x{pfn:x} -> {(machine is { } m ? FrameLine(s.Debug, new Mfn(m.Frame)) : "nothing")}");
         }
     }
 
@@ -86,7 +88,7 @@ internal static class PagingCommands
         if (a.Words.Count > 0)
         {
             Mfn mfn = new(s.Evaluate(a.Text));
-            s.Line(frames.IsValid(mfn) ? FrameLine(s, mfn) : throw new PromptException($"the machine has no frame 0x{mfn.Value:x}"));
+            s.Line(frames.IsValid(mfn) ? FrameLine(s.Debug, mfn) : throw new PromptException($"the machine has no frame 0x{mfn.Value:x}"));
             return;
         }
 
@@ -97,11 +99,12 @@ internal static class PagingCommands
         }
     }
 
-    private static string FrameLine(PromptState s, Mfn mfn)
+    /// <summary>struct page_info of a frame that there is.</summary>
+    public static string FrameLine(DebugSession debug, Mfn mfn)
     {
-        PageInfo p = s.Debug.Inspect.Xen.Frames[mfn];
+        PageInfo p = debug.Inspect.Xen.Frames[mfn];
         string flags = string.Join(", ", FlagNames(p.Flags));
-        return $"mfn 0x{mfn.Value:x}: owner {OwnerOf(p)}, {p.Type}, {p.Count} reference{(p.Count == 1 ? "" : "s")}, {p.TypeCount} of the type{(flags.Length == 0 ? "" : $", {flags}")}{(s.Debug.Inspect.PseudoPhysicalOf(mfn) is { } pfn ? $", pfn 0x{pfn.Value:x}" : "")}";
+        return $"mfn 0x{mfn.Value:x}: owner {OwnerOf(p)}, {p.Type}, {p.Count} reference{(p.Count == 1 ? "" : "s")}, {p.TypeCount} of the type{(flags.Length == 0 ? "" : $", {flags}")}{(debug.Inspect.PseudoPhysicalOf(mfn) is { } pfn ? $", pfn 0x{pfn.Value:x}" : "")}";
     }
 
     /// <summary>DOMID_XEN's and nobody's frames are Xen's own.</summary>

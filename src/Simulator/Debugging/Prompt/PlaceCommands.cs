@@ -79,7 +79,7 @@ internal static class PlaceCommands
                 break;
             case "symbol":
                 ulong address = s.Evaluate(a.Require(1, "an address") is not null ? a.Rest(1) : "");
-                s.Line(CodeView.NameOf(s, address) is not null ? s.Address(address) : throw new PromptException($"no symbol matches 0x{address:x}"));
+                s.Line(CodeView.NameOf(s.Debug, address) is not null ? s.Address(address) : throw new PromptException($"no symbol matches 0x{address:x}"));
                 break;
             case "threads":
                 XenCommands.Vcpus(s);

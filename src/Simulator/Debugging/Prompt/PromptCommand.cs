@@ -89,5 +89,5 @@ internal sealed class PromptState(DebugSession debug, TextWriter output, Cancell
     public Hypervisor.Domains.Vcpu RequireVcpu() => debug.Inspect.Selected ?? throw new PromptException("there is no vCPU yet");
 
     /// <summary><c>0x… &lt;name+0x10&gt;</c></summary>
-    public string Address(ulong address) => CodeView.NameOf(this, address) is { } name ? $"0x{address:x} <{name}>" : $"0x{address:x}";
+    public string Address(ulong address) => CodeView.NameOf(debug, address) is { } name ? $"0x{address:x} <{name}>" : $"0x{address:x}";
 }

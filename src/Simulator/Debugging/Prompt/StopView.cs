@@ -52,7 +52,7 @@ internal static class StopView
     public static string Instruction(PromptState s, Vcpu vcpu)
     {
         string where = $"d{vcpu.Domain.Id.Value}v{vcpu.Id} {s.Address(vcpu.Cpu.LinearRip)}";
-        return Disassembly.At(s.Debug.Inspect, vcpu) is { } i ? $"{where}: {CodeView.Text(s, i)}" : $"{where}: nothing that can be executed is mapped there";
+        return Disassembly.At(s.Debug.Inspect, vcpu) is { } i ? $"{where}: {CodeView.Text(s.Debug, i)}" : $"{where}: nothing that can be executed is mapped there";
     }
 
     public static string Describe(XenEvent e) => e switch
