@@ -21,7 +21,7 @@ internal static class BootCommand
         DefaultedOption<ulong> Vcpus, DefaultedOption<XenRelease> Release, DefaultedOption<CpuVendor> Vendor, DefaultedOption<int> HostBits, Option<bool> Supervisor, DefaultedOption<ulong> HostMemory, DefaultedOption<ulong> HostCpus,
         DefaultedOption<Until> Until, DefaultedOption<ulong> MaxInstructions, Option<string?> Symbols, Option<string?> Trace, Option<string?> Perfetto, Option<string?> Input,
         Option<string?> XenCommandLine, Option<string[]> Notes, Option<GuestTrial[]> Tries, Option<bool> Viridian, Option<EndAction?> OnPoweroff, Option<EndAction?> OnReboot,
-        Option<EndAction?> OnCrash);
+        Option<EndAction?> OnCrash, Option<string?> CoreDumps);
 
     public static Command Build(Terminal terminal)
     {
@@ -40,12 +40,13 @@ internal static class BootCommand
               xensim boot pv64 --dom0 --note HYPERCALL_PAGE=0xffffffff90000000
               xensim boot vmlinuz --ramdisk initrd.gz --memory 256 -vvv
               printf 'ls\nhalt\n' | xensim boot grub-x86_64-xen.bin --input -
+              xensim boot kernel.elf --on-crash coredump-destroy --core-dumps .
               xensim boot kernel.elf --dom0 --xen 4.0 --host-bits 32 --until console:ready
             """)
         {
             given.Kernel, given.Type, given.Dom0, given.Ramdisk, given.CommandLine, given.Memory, given.Vcpus, given.Release, given.Vendor,
             given.HostBits, given.Supervisor, given.HostMemory, given.HostCpus, given.XenCommandLine, given.Until, given.MaxInstructions, given.Notes, given.Tries, given.Viridian, given.OnPoweroff, given.OnReboot,
-            given.OnCrash, given.Symbols, given.Trace, given.Perfetto, given.Input, Options.Verbosity(),
+            given.OnCrash, given.CoreDumps, given.Symbols, given.Trace, given.Perfetto, given.Input, Options.Verbosity(),
         };
         command.SetAction(parsed => (int)BootRun.Execute(
             ReadOptions(parsed, given), parsed.GetValue(given.Symbols), parsed.GetValue(given.Trace), parsed.GetValue(given.Perfetto), Options.CountVerbosity(parsed), terminal));
@@ -86,7 +87,8 @@ internal static class BootCommand
         new Option<bool>("--viridian") { Description = "HVM with Viridian's CPUID leaves and MSRs." },
         Options.Action("--on-poweroff", "What xl does when the guest powers off; with none of these three xl does not wait for the end."),
         Options.Action("--on-reboot", "What xl does when the guest reboots."),
-        Options.Action("--on-crash", "What xl does when the guest crashes."));
+        Options.Action("--on-crash", "What xl does when the guest crashes."),
+        BootRun.CoreDumps());
 
     internal static SessionOptions ReadOptions(ParseResult parsed, Given given)
     {
@@ -128,6 +130,7 @@ internal static class BootCommand
                 OnReboot = parsed.GetValue(given.OnReboot),
                 OnCrash = parsed.GetValue(given.OnCrash),
             },
+            CoreFolder = BootRun.CoreFolder(parsed, given.CoreDumps),
             Limits = new SessionLimits { Instructions = (long)given.MaxInstructions.ValueIn(parsed), VirtualNanoseconds = ulong.MaxValue },
         };
         return OptionRules.Check(options) is { } wrong ? throw new InputException("xensim boot", wrong) : options with { Guest = options.Guest.WithVariant() };

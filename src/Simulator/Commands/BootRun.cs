@@ -10,6 +10,18 @@ internal static class BootRun
 {
     public static Option<string?> Perfetto() => new("--perfetto") { Description = "Write stages, hypercalls and vCPU exits to this file for Perfetto or Chrome.", HelpName = "FILE.json" };
 
+    public static Option<string?> CoreDumps() => new("--core-dumps")
+    {
+        Description = "Keep the cores of domains that end with coredump-destroy or coredump-restart in this folder, as real xl does in /var/lib/xen/dump.",
+        HelpName = "FOLDER",
+    };
+
+    /// <summary>The folder, or null.</summary>
+    /// <exception cref="InputException">There is no such folder.</exception>
+    public static string? CoreFolder(ParseResult parsed, Option<string?> option) => parsed.GetValue(option) is not { } folder ? null
+        : Directory.Exists(folder) ? folder
+        : throw new InputException(folder, "is not a folder that exists: cores are put there, make it first");
+
     public static Option<string?> Symbols() => new("--symbols")
     {
         Description = "Names for the addresses of a guest that dies: a System.map, or an ELF image with its symbols. Those of the kernel's own image are known.",

@@ -22,7 +22,7 @@ internal static class CreateCommand
         DefaultedOption<CpuVendor> vendor = Options.Choice("--vendor", "The host CPU's maker.", CpuVendor.AMD, ("intel", CpuVendor.Intel), ("amd", CpuVendor.AMD));
         Option<bool> paused = new("-p") { Description = "Leave the domain paused." };
         Option<bool> exit = new("-e") { Description = "Do not wait for the end of the domain: on_poweroff and its siblings are not acted on." };
-        Option<string?> trace = new("--trace") { Description = "Write all events to this file as JSON Lines.", HelpName = "FILE.jsonl" }, perfetto = BootRun.Perfetto(), symbols = BootRun.Symbols();
+        Option<string?> trace = new("--trace") { Description = "Write all events to this file as JSON Lines.", HelpName = "FILE.jsonl" }, perfetto = BootRun.Perfetto(), symbols = BootRun.Symbols(), cores = BootRun.CoreDumps();
         Command command = new("create",
             """
             Creates the domain that an xl configuration file describes, and runs it.
@@ -36,7 +36,7 @@ internal static class CreateCommand
               xensim create guest.cfg --xen 4.0 -p -vvv
             """)
         {
-            file, release, vendor, paused, exit, symbols, trace, perfetto, Options.Verbosity(),
+            file, release, vendor, paused, exit, cores, symbols, trace, perfetto, Options.Verbosity(),
         };
         command.SetAction(parsed =>
         {
@@ -50,6 +50,7 @@ internal static class CreateCommand
                 Limits = new SessionLimits { Instructions = long.MaxValue, VirtualNanoseconds = ulong.MaxValue },
                 Paused = parsed.GetValue(paused),
                 DoNotWait = parsed.GetValue(exit),
+                CoreFolder = BootRun.CoreFolder(parsed, cores),
             };
             return (int)BootRun.Execute(options, parsed.GetValue(symbols), parsed.GetValue(trace), parsed.GetValue(perfetto), Options.CountVerbosity(parsed), terminal);
         });

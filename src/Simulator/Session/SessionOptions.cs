@@ -259,6 +259,9 @@ public sealed record SessionOptions
     /// <summary>xl create -e: nobody waits for the end of the domain that <see cref="Configuration"/> describes.</summary>
     public bool DoNotWait { get; init; }
 
+    /// <summary>Existing folder for the cores of domains that end with coredump-destroy or coredump-restart, by name; null: nobody keeps them.</summary>
+    public string? CoreFolder { get; init; }
+
     /// <summary>Whether xl stays to act on the domain's end.</summary>
     public bool XlWaits => Configuration is null ? Guest.XlWaits : !DoNotWait;
 

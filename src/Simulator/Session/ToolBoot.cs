@@ -45,6 +45,7 @@ internal sealed class ToolBoot
             Events = events,
             HostCpuid = (leaf, subleaf) => Registers(xen.Options.Host.Cpuid(leaf, subleaf)),
             Faults = stage => faults.AtStage(stage, Side.Toolstack),
+            CoreFile = name => options.CoreFolder is { } folder ? OpenCore(folder, name) : Stream.Null,
         });
     }
 
@@ -64,6 +65,19 @@ internal sealed class ToolBoot
 
     /// <summary>Null: no such node.</summary>
     public string? ReadStore(string path) => _store.Read(0, path, out string value) == Hypervisor.Public.XenErrno.None ? value : null;
+
+    /// <summary>A name with a path in it stays in the folder.</summary>
+    private static FileStream? OpenCore(string folder, string name)
+    {
+        try
+        {
+            return File.Create(Path.Combine(folder, name.Replace('/', '_') is "." or ".." ? "_" : name.Replace('/', '_')));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            return null;
+        }
+    }
 
     private static DomainConfiguration ConfigurationFor(SessionOptions options) => options.Path == BootPath.Stubdom ? WithStubdom(options) : Plain(options.Guest);
 

@@ -5,7 +5,7 @@ using XenSim.Hypervisor.Public.Wire;
 namespace XenSim.Toolstack.Libxc;
 
 /// <summary>xc_dominfo_t as far as the tools use it.</summary>
-internal readonly record struct DomainInfo(uint Domid, uint Flags, ulong SharedInfoFrame, uint MaxVcpuId)
+internal readonly record struct DomainInfo(uint Domid, uint Flags, ulong Pages, ulong SharedInfoFrame, uint MaxVcpuId)
 {
     private const int ShutdownShift = 16;
 
@@ -139,6 +139,10 @@ internal sealed partial class XenControl
     public XcReturn SetVcpuContext(uint domid, uint vcpu, byte[] context)
         => DoDomctl(DomctlCommand.setvcpucontext, domid, new DomctlVcpuContext { Vcpu = vcpu, Ctxt = _buffers.Add(context).Value });
 
+    /// <param name="context">Is filled with vcpu_guest_context in the layout of the guest; has room for the larger.</param>
+    public XcReturn GetVcpuContext(uint domid, uint vcpu, byte[] context)
+        => DoDomctl(DomctlCommand.getvcpucontext, domid, new DomctlVcpuContext { Vcpu = vcpu, Ctxt = _buffers.Add(context).Value });
+
     public XcReturn SetTarget(uint domid, uint target) => DoDomctl(DomctlCommand.set_target, domid, new DomctlSetTarget { Target = (ushort)target });
 
     /// <summary>xc_shadow_control; op 30 SET_ALLOCATION, 32 ENABLE.</summary>
@@ -210,10 +214,10 @@ internal sealed partial class XenControl
         if (Is40)
         {
             DomctlGetDomainInfoV40 v40 = bytes.ReadStruct<DomctlGetDomainInfoV40>();
-            return new DomainInfo(v40.Domain, v40.Flags, v40.SharedInfoFrame, v40.MaxVcpuId);
+            return new DomainInfo(v40.Domain, v40.Flags, v40.TotPages, v40.SharedInfoFrame, v40.MaxVcpuId);
         }
 
         DomctlGetDomainInfoV417 v417 = bytes.ReadStruct<DomctlGetDomainInfoV417>();
-        return new DomainInfo(v417.Domain, v417.Flags, v417.SharedInfoFrame, v417.MaxVcpuId);
+        return new DomainInfo(v417.Domain, v417.Flags, v417.TotPages, v417.SharedInfoFrame, v417.MaxVcpuId);
     }
 }

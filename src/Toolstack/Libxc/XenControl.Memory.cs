@@ -36,6 +36,17 @@ internal sealed partial class XenControl
         return rc;
     }
 
+    /// <summary>xc_domain_maximum_gpfn.</summary>
+    public XcReturn MaximumGpfn(uint domid)
+    {
+        Span<byte> domain = stackalloc byte[2];
+        BitConverter.TryWriteBytes(domain, (ushort)domid);
+        return Call(HypercallNumber.memory_op, (uint)MemoryOpCommand.maximum_gpfn, _buffers.Add(domain.ToArray()).Value);
+    }
+
+    /// <summary>xc_maximum_ram_page: the highest machine frame.</summary>
+    public ulong MaximumRamPage() => (ulong)Call(HypercallNumber.memory_op, (uint)MemoryOpCommand.maximum_ram_page).Value;
+
     /// <summary>xc_domain_claim_pages; 0 cancels the claim.</summary>
     public XcReturn ClaimPages(uint domid, ulong pages)
         => MemoryOp(MemoryOpCommand.claim_pages, new MemoryReservation { NrExtents = pages, Domid = (ushort)domid });

@@ -61,6 +61,31 @@ internal sealed partial class XenControl
         return rc;
     }
 
+    /// <summary>elfnote_fill_xen_version of xg_core.c: struct xen_dumpcore_elfnote_xen_version_desc, 1280 bytes. What Xen refuses stays 0.</summary>
+    public byte[] VersionForCore()
+    {
+        const int numbers = 16, pageSizeAt = 1272;
+        byte[] all = new byte[1280];
+        long version = Version();
+        BitConverter.TryWriteBytes(all, version >> 16);
+        BitConverter.TryWriteBytes(all.AsSpan(8), version & 0xFFFF);
+        int at = numbers;
+        foreach ((XenVersionCommand command, int size) in new[]
+        {
+            (XenVersionCommand.extraversion, 16), (XenVersionCommand.compile_info, 144), (XenVersionCommand.capabilities, 1024), (XenVersionCommand.changeset, 64),
+            (XenVersionCommand.platform_parameters, 8),
+        })
+        {
+            byte[] part = new byte[size];
+            if (!Call(HypercallNumber.xen_version, (uint)command, _buffers.Add(part).Value).Failed)
+                part.CopyTo(all, at);
+            at += size;
+        }
+
+        BitConverter.TryWriteBytes(all.AsSpan(pageSizeAt), Call(HypercallNumber.xen_version, (uint)XenVersionCommand.pagesize).Value);
+        return all;
+    }
+
     /// <summary>do_domctl: fills in the interface version; EACCES gives the hint to rebuild, whatever caused it.</summary>
     private XcReturn DoDomctl(ref Domctl domctl)
     {

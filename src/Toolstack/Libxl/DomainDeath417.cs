@@ -95,8 +95,36 @@ internal static class DomainDeath417
 
     public static StageOutcome CoreDump(DomainBuild build)
     {
-        build.Log.Stderr($"dumping core to /var/lib/xen/dump/{build.Guest.Configuration.Name}");
-        return Finish417.NotHere(build, "libxl_domain_core_dump", ours: true);
+        build.Log.Stderr($"dumping core to {CorePath(build)}");
+        return StageOutcome.Ok;
+    }
+
+    /// <summary>xc_domain_dumpcore, into the file that the host gives; none has no place to be kept at.</summary>
+    public static StageOutcome DumpCore(DomainBuild build)
+    {
+        using Stream? file = build.Options.CoreFile(build.Guest.Configuration.Name);
+        if (file is null)
+        {
+            build.Log.Xc(LogLevel.Error, $"Could not open corefile {CorePath(build)} ({(int)XenErrno.EACCES} = {XenErrno.EACCES.Text()}): Internal error");
+            return StageOutcome.Fail(-(long)XenErrno.EACCES, XenErrno.EACCES);
+        }
+
+        return new CoreDump(build.Xc, build.Log, build.Guest.Domid).Write(file).ToOutcome();
+    }
+
+    /// <summary>xl goes on without a core.</summary>
+    public static StageOutcome CoreDumpFailed(DomainBuild build, StageOutcome failure)
+    {
+        build.Log.LibxlErrno(File, 603, "libxl_domain_core_dump", $"Core dumping domain to {CorePath(build)}", failure.Errno, build.Guest.Domid);
+        build.Log.Stderr($"core dump failed (rc={(int)LibxlError.FAIL}).");
+        SayDestroying(build);
+        return StageOutcome.Ok;
+    }
+
+    public static StageOutcome CoreDumped(DomainBuild build)
+    {
+        SayDestroying(build);
+        return StageOutcome.Ok;
     }
 
     public static StageOutcome PreserveDomain(DomainBuild build)
@@ -140,6 +168,9 @@ internal static class DomainDeath417
             build.Log.Libxl(LogLevel.Debug, "libxl_event.c", 849, "libxl__ev_xswatch_deregister", $"{Watch}: deregister slotnum=3");
         return StageOutcome.Ok;
     }
+
+    /// <summary>XEN_DUMP_DIR and the name.</summary>
+    private static string CorePath(DomainBuild build) => $"/var/lib/xen/dump/{build.Guest.Configuration.Name}";
 
     private static string Watch => $"watch w={ToolLog.UserPointer} wpath=@releaseDomain token=3/0";
 

@@ -62,7 +62,12 @@ internal static class Path417
                 Xl,
                 "handle_domain_death",
                 DomainDeath417.Handle,
-                Function(Domain, "libxl_domain_core_dump", DomainDeath417.CoreDump).OnlyIf("coredump-destroy, coredump-restart", DomainDeath417.DumpsCore),
+                Function(
+                    Domain,
+                    "libxl_domain_core_dump",
+                    DomainDeath417.CoreDump,
+                    Function("stable-4.17 tools/libs/guest/xg_core.c", "xc_domain_dumpcore", DomainDeath417.DumpCore))
+                    .Then(DomainDeath417.CoreDumped).OrElse(DomainDeath417.CoreDumpFailed).OnlyIf("coredump-destroy, coredump-restart", DomainDeath417.DumpsCore),
                 DomainDestroy().Unchecked().OnlyIf("destroy, restart", DomainDeath417.Destroys))
                 .OnlyIf("it shut down, and nobody destroyed it", b => !b.IsGone),
             Function(
