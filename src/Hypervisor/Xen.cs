@@ -63,6 +63,7 @@ public sealed partial class Xen : IDisposable
             Frames[new Mfn(f)].Owner = DomainId.Io.Value;
         M2p = new MachineToPhys(Frames, options.Host64, (byte)(options.Release == XenRelease.V4_0 ? 0x55 : 0xFF));
         Frames.Freed = PageFreed;
+        Frames.LetGo = owner => FindDomain(owner)?.EndIfUnused();
         CommandLine = new XenCommandLine(options.CommandLine);
         GrantOptions = GrantOptions.Parse(options.Release, CommandLine);
         Mappings = new XenMappings(this);

@@ -227,6 +227,10 @@ internal unsafe struct CpuState
     public fixed ulong VerifiedPages[VerifiedPageWords];
     public const int VerifiedPageWords = 16;
 
+    /// <summary>Retired instructions when the last exception went to the guest's handler, and how many did since.</summary>
+    public long FaultedAt;
+    public int FaultsInARow;
+
     public Block* Current;
     public Block** JumpCache;
     public Op* Scratch;

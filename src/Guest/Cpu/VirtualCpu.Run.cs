@@ -9,6 +9,9 @@ public sealed unsafe partial class VirtualCpu
     /// <summary>Instructions between two ways through the run loop, at most.</summary>
     private const long MostInARow = 512;
 
+    /// <summary>Exceptions without an instruction between them that take no time; a stack of a page has room for fewer frames of 16 bytes.</summary>
+    private const int MostFaultsInARow = 256;
+
     /// <summary>Executes at most <paramref name="instructionBudget"/> instructions.</summary>
     public CpuExit Run(long instructionBudget)
     {
@@ -25,6 +28,8 @@ public sealed unsafe partial class VirtualCpu
                 {
                     if (LeaveFor(s, out CpuExit exit))
                         return exit;
+                    if (!TakesTime(s, ref instructionBudget))
+                        return new CpuExit { Reason = ExitReason.BudgetSpent, NextRip = s->Rip };
                     continue;
                 }
 
@@ -65,6 +70,29 @@ public sealed unsafe partial class VirtualCpu
         budget -= more;
         s->Remaining += more;
         s->RetireLimit += more;
+        return true;
+    }
+
+    /// <summary>
+    /// A handler whose own first instruction faults is entered again and again. That ends on most machines when the stack does; where it wraps, each entry counts as an instruction
+    /// after some, so that budgets and the guest's time run out. False: the budget is spent.
+    /// </summary>
+    private static bool TakesTime(CpuState* s, ref long budget)
+    {
+        long retired = s->RetireLimit - s->Remaining;
+        if (s->FaultedAt != retired)
+        {
+            s->FaultedAt = retired;
+            s->FaultsInARow = 0;
+        }
+
+        if (s->FaultsInARow++ < MostFaultsInARow)
+            return true;
+        s->FaultsInARow = MostFaultsInARow;
+        if (s->Remaining <= 0 && !Grant(s, ref budget))
+            return false;
+        s->Remaining--;
+        s->FaultedAt = retired + 1;
         return true;
     }
 

@@ -166,7 +166,6 @@ internal sealed class ToolBoundary : IHypercallChannel, IForeignMemory, IToolEve
                     _xen.PageTypes.PutPageAndType(mfn);
                 else
                     _xen.Frames.PutPage(mfn);
-                _xen.FindDomain(new DomainId(owner))?.EndIfUnused();
             }
         }
     }

@@ -55,6 +55,8 @@ public sealed class FrameTable
         ref PageInfo page = ref _pages[mfn.Value];
         if (--page.Count == 0)
             Free(mfn);
+        else if (page.Count == SharedCount && page.Has(PageFlags.XenHeap))
+            LetGo?.Invoke(new DomainId(page.Owner));
     }
 
     /// <summary>assign_pages for one frame: it belongs to the domain, which holds the allocation reference.</summary>
@@ -87,6 +89,9 @@ public sealed class FrameTable
 
     /// <summary>Told of every freed frame and whose it was: the machine-to-physical entry goes stale, the owner has one page less.</summary>
     internal Action<Mfn, PageInfo>? Freed { get; set; }
+
+    /// <summary>Told the owner of a page lent by <see cref="ShareWithGuest"/> that nobody holds any more.</summary>
+    internal Action<DomainId>? LetGo { get; set; }
 
     /// <summary>Whether anybody holds a page lent by <see cref="ShareWithGuest"/>.</summary>
     internal bool IsSharedInUse(Mfn mfn) => _pages[mfn.Value].Count > SharedCount;

@@ -44,7 +44,13 @@ internal sealed class InstructionGenerator(int seed, int bits = 64)
             PrepareString(ref instruction, ref request.In, form);
         if (instruction.Mnemonic is Mnemonic.Fxrstor or Mnemonic.Fxrstor64 || instruction.Mnemonic.ToString().StartsWith("Xsave", StringComparison.Ordinal)
             || instruction.Mnemonic is Mnemonic.Xrstor or Mnemonic.Xrstor64 or Mnemonic.Fxsave or Mnemonic.Fxsave64)
+        {
+            // EDX:EAX is the mask: an address made of them would become another one.
+            if (new[] { instruction.MemoryBase, instruction.MemoryIndex }.Any(r => r.GetFullRegister() is Register.RAX or Register.RDX))
+                return false;
             PrepareStateImage(ref request.In);
+        }
+
         if (code is Code.Rdpkru or Code.Wrpkru)
             PrepareProtectionKeys(ref request.In);
         if (instruction.Mnemonic is Mnemonic.Popf or Mnemonic.Popfd or Mnemonic.Popfq)

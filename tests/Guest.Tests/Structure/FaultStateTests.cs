@@ -39,6 +39,34 @@ public sealed class FaultStateTests
         Assert.Equal(0ul, m.Cpu.Rflags & ResumeFlag);
     }
 
+    /// <summary>
+    /// A processor goes on for ever where the stack wraps (16-bit SP), entering a handler whose first instruction is longer than 15 bytes (#GP, SDM vol. 3A, 6.15); here budgets run out.
+    /// </summary>
+    [Theory]
+    [InlineData(32)]
+    [InlineData(16)]
+    public void A_handler_that_faults_itself_uses_up_the_budget(int bits)
+    {
+        using SystemMachine m = new(bits);
+        byte[] tooLong = [.. Enumerable.Repeat((byte)0x2E, 15), 0x90];
+        m.Write(SystemMachine.HandlerOf(13), tooLong);
+        if (bits == 32)
+        {
+            m.Cpu.SetSegment(SegmentName.Ss, new SegmentRegister(SystemMachine.KernelData, 0x40000, 0xFFFF, 0x93));
+            m[Gpr.Rsp] = 0x8000;
+        }
+
+        m.Program(tooLong);
+        m.Cpu.Rip = bits == 16 ? m.Cpu.Rip & 0xFFFF : m.Cpu.Rip;
+        if (bits == 16)
+            m.Cpu.SetSegment(SegmentName.Cs, new SegmentRegister(0x1000, 0x10000, 0xFFFF, 0x9B));
+        for (int i = 1; i < 4; i++)
+        {
+            Assert.Equal(ExitReason.BudgetSpent, m.Cpu.Run(1000).Reason);
+            Assert.Equal(1000 * i, m.Cpu.RetiredInstructions);
+        }
+    }
+
     // SDM vol. 3A, 2.5: a bit of CR4 is reserved where CPUID lacks its feature.
     [Theory]
     [InlineData(0x01, 1, 'd', 1)] // VME

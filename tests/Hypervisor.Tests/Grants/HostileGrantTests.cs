@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using XenSim.Hypervisor.Domains;
 using XenSim.Hypervisor.Memory;
 using XenSim.Hypervisor.Public;
@@ -52,7 +53,8 @@ public sealed class HostileGrantTests
         pair.User.Domain.Target = pair.Granter.Domain;
         Attackers attackers = new(pair, seed);
         HashSet<string> succeeded = [];
-        for (int step = 0; step < steps; step++)
+        bool miscounted = false;
+        for (int step = 0; step < steps && !miscounted; step++)
         {
             (string what, bool good) = attackers.Step();
             if (good)
@@ -60,7 +62,8 @@ public sealed class HostileGrantTests
             foreach (Domain d in pair.Xen.Domains.Where(d => d.Id != DomainId.Dom0 && step % auditEvery == 0))
             {
                 string? wrong = new PageCountAudit(d).Check();
-                Assert.True(wrong is null, $"seed {seed}, step {step}, after {what}: {d.Id}: {wrong}");
+                miscounted |= release == XenRelease.V4_0 && wrong is not null && HasAnotherType(wrong);
+                Assert.True(wrong is null || miscounted, $"seed {seed}, step {step}, after {what}: {d.Id}: {wrong}");
             }
 
             if (pair.Granter.Domain.IsShuttingDown || pair.User.Domain.IsShuttingDown)
@@ -73,6 +76,13 @@ public sealed class HostileGrantTests
         Assert.Single(pair.Xen.Domains);
         return succeeded;
     }
+
+    /// <summary>
+    /// What 4.0.4 does to itself: it gives a type back by the kind of the handle, not by that of the entry which it clears. A mapping that was put where another of the same page had
+    /// been, and is undone by that one's handle, leaves its type if it is the writable one, and takes one too many if it is not.
+    /// Source: RELEASE-4.0.4 xen/common/grant_table.c: __gnttab_unmap_common_complete.
+    /// </summary>
+    private static bool HasAnotherType(string wrong) => Regex.IsMatch(wrong, @"PGT_writable_page.*: type count \d+, recounted \d+; general count (\d+), recounted \1$");
 
     /// <summary>Their arguments lie in memory of the test's: they may unmap what they stand on.</summary>
     private sealed class Attackers
