@@ -73,7 +73,7 @@ public sealed class XenMappings
             BuildTables32();
         }
 
-        _zeroPage = AllocateXenFrame();
+        _zeroPage = AllocateBootFrame();
         _gdtPages[0] = BuildGdtPage(compat: !xen.Options.Host64);
         _gdtPages[1] = xen.Options.Host64 ? BuildGdtPage(compat: true) : _gdtPages[0];
     }
@@ -229,8 +229,8 @@ public sealed class XenMappings
     /// <summary>Xen's own text and data, which a guest can see to be present by the error code of its page fault.</summary>
     private Mfn BuildTextTables()
     {
-        Mfn l3 = AllocateXenFrame();
-        Mfn l2 = AllocateXenFrame();
+        Mfn l3 = AllocateBootFrame();
+        Mfn l2 = AllocateBootFrame();
         Write(l3, _xen.Profile.Release == XenRelease.V4_0 ? TextL3Slot40 : TextL3Slot417, Pte.Make(l2.Value, Table));
         for (ulong page = 1; page <= ImagePages; page++)
             Write(l2, (int)page, (page << 21) | Table | Pte.PageSize | Pte.Global);
@@ -240,7 +240,7 @@ public sealed class XenMappings
     /// <summary>DIRECTMAP_VIRT_START: the machine's memory in pages of 1 GiB.</summary>
     private Mfn BuildDirectMap()
     {
-        Mfn l3 = AllocateXenFrame();
+        Mfn l3 = AllocateBootFrame();
         for (ulong gigabyte = 0; gigabyte < Math.Min((_frames.FrameCount + 0x3_FFFF) >> 18, Pte.EntriesPerTable); gigabyte++)
             Write(l3, (int)gigabyte, (gigabyte << 30) | Table | Pte.PageSize | Pte.Global | Pte.NoExecute);
         return l3;
