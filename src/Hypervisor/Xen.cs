@@ -170,6 +170,9 @@ public sealed partial class Xen : IDisposable
     /// <summary>sched_op yield, or a vCPU with a higher claim: the slice ends.</summary>
     internal bool SchedulePending { get; set; }
 
+    /// <summary>A timer has another deadline: how long the vCPU may run is worked out anew, it goes on itself.</summary>
+    internal bool TimerSet { get; set; }
+
     internal bool WantsToStop => _stopRequest is not null || _unimplemented is not null || _shutDown.Count > 0 || Ended is not null;
 
     private Domain Dom0 => FindDomain(DomainId.Dom0) ?? throw new InvalidOperationException("there is no dom0: boot one, or call CreateControlDomain");

@@ -80,7 +80,7 @@ internal sealed partial class LocalApic
         _timerStart = Xen.VirtualNanoseconds;
         _period = IsPeriodic ? Period : 0;
         Deadline = _timerStart + Period;
-        Xen.SchedulePending = true;
+        Xen.TimerSet = true;
     }
 
     private void StopTimer()
@@ -108,7 +108,7 @@ internal sealed partial class LocalApic
         ulong left = deadline > now ? deadline - now : 0;
         Deadline = now + (left * _divisor / oldDivisor);
         _period = IsPeriodic ? Period : 0;
-        Xen.SchedulePending = true;
+        Xen.TimerSet = true;
     }
 
     /// <summary>vlapic_set_tdcr: bits 3, 1 and 0 count; 0b1011 divides by 1.</summary>
@@ -128,7 +128,7 @@ internal sealed partial class LocalApic
         _period = 0;
         _expired = false;
         Deadline = value == 0 ? null : value <= tsc ? Xen.VirtualNanoseconds : Xen.VirtualNanoseconds + NanosecondsFor(value - tsc);
-        Xen.SchedulePending = true;
+        Xen.TimerSet = true;
     }
 
     private ulong NanosecondsFor(ulong ticks)

@@ -125,7 +125,7 @@ internal static class VcpuOpCall
         if (past && c.Xen.Profile.Release == XenRelease.V4_0 && ((SingleshotTimerFlags)t.Flags & SingleshotTimerFlags.future) != 0)
             return XenErrno.ETIME.ToResult();
         v.SingleshotTimer = t.TimeoutAbsNs;
-        c.Xen.SchedulePending = true;
+        c.Xen.TimerSet = true;
         return 0;
     }
 

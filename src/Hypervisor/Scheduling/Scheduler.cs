@@ -36,6 +36,10 @@ public sealed class Scheduler
     // Instruction at which the slice would end by itself, whatever limits the run has.
     private long _due;
 
+    // The turn that goes on after a timer was set, and what of it is used up. A guest that sets its timer in every handler would else never come past it.
+    private Vcpu? _again;
+    private long _turn;
+
     internal Scheduler(Xen xen)
     {
         _xen = xen;
@@ -63,7 +67,7 @@ public sealed class Scheduler
     public long Exits { get; private set; }
 
     /// <summary>softirq_pending while a vCPU is in Xen: a timer is due, its slice is over, or something is to be scheduled.</summary>
-    internal bool SoftirqPending(Vcpu v) => v == _current && (_xen.SchedulePending || v.State != VcpuState.Running || RunningInstructions >= _due);
+    internal bool SoftirqPending(Vcpu v) => v == _current && (_xen.SchedulePending || _xen.TimerSet || v.State != VcpuState.Running || RunningInstructions >= _due);
 
     internal RunStop Run(RunLimits limits)
     {
@@ -86,6 +90,8 @@ public sealed class Scheduler
             }
         }
     }
+
+    private static long Slice(Vcpu vcpu) => vcpu.Domain is { IsHvm: true, Vcpus.Count: > 1 } ? PauseLoopInstructions : SliceInstructions;
 
     private RunStop? StopBetweenSlices(RunLimits limits, long last)
     {
@@ -116,7 +122,7 @@ public sealed class Scheduler
 
     private void BeginSlice(Vcpu vcpu, RunLimits limits, long last)
     {
-        long slice = vcpu.Domain is { IsHvm: true, Vcpus.Count: > 1 } ? PauseLoopInstructions : SliceInstructions;
+        long slice = Slice(vcpu) - _turn;
         _due = Math.Min(slice, UntilNextDeadline(null));
         _budget = Math.Min(slice, last - Instructions);
         _budget = Math.Min(_budget, UntilNextDeadline(Earliest(limits)));
@@ -157,7 +163,7 @@ public sealed class Scheduler
 
             Exits++;
             stop = _traps.Handle(vcpu, in exit);
-            if (_xen.WantsToStop || _xen.ToolPortPending || limits.Until is not null || _xen.SchedulePending)
+            if (_xen.WantsToStop || _xen.ToolPortPending || limits.Until is not null || _xen.SchedulePending || _xen.TimerSet)
                 break;
         }
 
@@ -171,7 +177,9 @@ public sealed class Scheduler
         _current = null;
         Instructions += ran;
         vcpu.CpuTime += (ulong)ran * NanosecondsPerInstruction;
-        _xen.SchedulePending = false;
+        _turn += ran;
+        _again = _xen.TimerSet && !_xen.SchedulePending && _turn < Slice(vcpu) ? vcpu : null;
+        _xen.SchedulePending = _xen.TimerSet = false;
         if (vcpu.State == VcpuState.Running)
             vcpu.Fire(VcpuTrigger.Preempt);
         FireTimers();
@@ -179,6 +187,10 @@ public sealed class Scheduler
 
     private Vcpu? PickNext()
     {
+        if (_again is { IsRunnable: true } same)
+            return same;
+        _again = null;
+        _turn = 0;
         int count = 0;
         Vcpu? first = null;
         Vcpu? chosen = null;

@@ -60,7 +60,7 @@ internal static class DebugCommand
             """);
         BootCommand.Given b = given.Boot;
         foreach (Option option in (Option[])[
-            b.Type, b.Dom0, b.Ramdisk, b.CommandLine, b.Memory, b.Vcpus, b.Release, b.Vendor, b.HostBits, b.Supervisor, b.HostMemory, b.XenCommandLine, b.MaxInstructions, b.Notes, b.Tries,
+            b.Type, b.Dom0, b.Ramdisk, b.CommandLine, b.Memory, b.Vcpus, b.Release, b.Vendor, b.HostBits, b.Supervisor, b.HostMemory, b.HostCpus, b.XenCommandLine, b.MaxInstructions, b.Notes, b.Tries,
             b.Viridian, b.OnPoweroff, b.OnReboot, b.OnCrash, given.Scripts, given.Record, given.Memory, given.Interval, given.NoHistory, given.Symbols, given.Case, given.Scenario, given.Seed, given.Goto, given.Gdb])
         {
             command.Add(option);

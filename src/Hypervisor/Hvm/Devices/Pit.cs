@@ -135,7 +135,7 @@ internal sealed class Pit(Xen xen, Action tick)
         if (index != 0)
             return;
         Deadline = c.Start + Math.Max(1, Nanoseconds((ulong)c.Count));
-        xen.SchedulePending = true;
+        xen.TimerSet = true;
     }
 
     private void SetGate(Channel c, bool on)
