@@ -73,9 +73,9 @@ public sealed class LinuxTimeTravelTests(ITestOutputHelper output)
     }
 
     [Theory]
-    [InlineData(Beginning, 500_000, 60)]
-    [InlineData(Everything, 1_000_000, 160, Explicit = true)]
-    public void Memory_of_history_stays_within_its_bound_and_the_way_back_open(long instructions, long interval, long boundMiB)
+    [InlineData(Beginning, 500_000, 60, false)]
+    [InlineData(Everything, 1_000_000, 160, true, Explicit = true)]
+    public void Memory_of_history_stays_within_its_bound_and_the_way_back_open(long instructions, long interval, long boundMiB, bool alone)
     {
         long bound = boundMiB << 20, without;
         Position end;
@@ -106,8 +106,9 @@ public sealed class LinuxTimeTravelTests(ITestOutputHelper output)
         Assert.InRange(history.Bytes, 0, bound + Slack);
         Assert.True(history.States < end.Instruction / interval / 2, "nothing had to be thinned out: the bound was not tried");
 
-        // The journal of events is there in both; what was captured comes on top, and takes no more than it says.
-        Assert.InRange(with - without, 0, history.Bytes + Slack);
+        // The journal of events is there in both; what was captured comes on top, and takes no more than it says. What tests beside this one hold counts too: only alone can it be asked.
+        if (alone)
+            Assert.InRange(with - without, 0, history.Bytes + Slack);
 
         debug.GoToStart();
         Assert.Equal(Position.Start, debug.Position);
