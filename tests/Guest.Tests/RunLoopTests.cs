@@ -26,6 +26,22 @@ public sealed class RunLoopTests
         Assert.Equal(Code + 15, exit.NextRip);
     }
 
+    /// <summary>What the memory diagnoser of RunLoopBenchmarks shows for the whole process, for this thread alone.</summary>
+    [Fact]
+    public void Warm_code_runs_without_an_allocation()
+    {
+        using Machine m = Flat();
+        m.Code(Code, [0x01, 0xC8, 0x89, 0x06, 0x03, 0x06, 0xFF, 0xC9, 0x75, 0xF6, 0xEB, 0xF4]); // l: add eax,ecx; mov [rsi],eax; add eax,[rsi]; dec ecx; jnz l; jmp l
+        m.Cpu.Rip = Code;
+        m.Cpu[Gpr.Rsi] = Data;
+        m.Cpu.Run(1_000_000);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 20; i++)
+            m.Cpu.Run(100_000);
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(3_000_000, m.Cpu.RetiredInstructions);
+    }
+
     [Fact]
     public void A_budget_stops_between_any_two_instructions()
     {

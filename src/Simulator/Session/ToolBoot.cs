@@ -69,9 +69,10 @@ internal sealed class ToolBoot
     /// <summary>A name with a path in it stays in the folder.</summary>
     private static FileStream? OpenCore(string folder, string name)
     {
+        string file = name is "." or ".." ? "_" : name.Replace('/', '_');
         try
         {
-            return File.Create(Path.Combine(folder, name.Replace('/', '_') is "." or ".." ? "_" : name.Replace('/', '_')));
+            return File.Create(Path.Combine(folder, file));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {

@@ -93,8 +93,11 @@ internal sealed class CoreP2m(XenControl xc, ToolLog log, uint domid, int width)
     private XenErrno WalkList(ulong cr3, ulong start, out Gfn[] frames)
     {
         frames = [];
-        ulong count = DivideUp(Size, _perPage), end = start + (count * PageSize) - 1, mask = width == 8 ? 0x0000_ffff_ffff_fffful : 0xffff_ffff;
-        if (count > MostFrames || !IsGuestRange(start, end))
+        ulong count = DivideUp(Size, _perPage);
+        if (count > MostFrames)
+            return Fail($"Cannot allocate memory for array of {count} mfns", XenErrno.ENOMEM);
+        ulong end = start + (count * PageSize) - 1, mask = width == 8 ? 0x0000_ffff_ffff_fffful : 0xffff_ffff;
+        if (!IsGuestRange(start, end))
             return Fail($"Bad virtual p2m address range 0x{start:x}-0x{end:x}", XenErrno.ERANGE);
 
         // A 32-bit guest's CR3 has the frame's upper bits below.

@@ -99,17 +99,27 @@ internal static class DomainDeath417
         return StageOutcome.Ok;
     }
 
-    /// <summary>xc_domain_dumpcore, into the file that the host gives; none has no place to be kept at.</summary>
+    /// <summary>xc_domain_dumpcore and its local_file_dump, into the file that the host gives.</summary>
     public static StageOutcome DumpCore(DomainBuild build)
     {
         using Stream? file = build.Options.CoreFile(build.Guest.Configuration.Name);
         if (file is null)
+            return NoFile(build, $"Could not open corefile {CorePath(build)}", XenErrno.EACCES);
+        try
         {
-            build.Log.Xc(LogLevel.Error, $"Could not open corefile {CorePath(build)} ({(int)XenErrno.EACCES} = {XenErrno.EACCES.Text()}): Internal error");
-            return StageOutcome.Fail(-(long)XenErrno.EACCES, XenErrno.EACCES);
+            return new CoreDump(build.Xc, build.Log, build.Guest.Domid).Write(file).ToOutcome();
         }
+        catch (IOException)
+        {
+            // A full disk is what happens.
+            return NoFile(build, "Failed to write buffer", XenErrno.ENOSPC);
+        }
+    }
 
-        return new CoreDump(build.Xc, build.Log, build.Guest.Domid).Write(file).ToOutcome();
+    private static StageOutcome NoFile(DomainBuild build, string what, XenErrno errno)
+    {
+        build.Log.Xc(LogLevel.Error, $"{what} ({(int)errno} = {errno.Text()}): Internal error");
+        return StageOutcome.Fail(-(long)errno, errno);
     }
 
     /// <summary>xl goes on without a core.</summary>
